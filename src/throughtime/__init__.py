@@ -1,0 +1,44 @@
+"""throughtime: recurrent networks in Python, from the equations up.
+
+Everything public is reached from here, and loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from throughtime import cells, errors
+    from throughtime.cells import Cell
+    from throughtime.inspection import check_gradients
+    from throughtime.network import Batch, Network
+    from throughtime.text import TextGenerator, load
+
+__version__ = "0.1.0"
+
+__all__ = ["Batch", "Cell", "Network", "TextGenerator", "cells", "check_gradients", "errors", "load"]
+
+_HOMES = {
+    "Batch": "throughtime.network",
+    "Cell": "throughtime.cells",
+    "Network": "throughtime.network",
+    "TextGenerator": "throughtime.text",
+    "check_gradients": "throughtime.inspection",
+    "load": "throughtime.text",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in __all__:
+        value = import_module(f"throughtime.{name}")
+    else:
+        raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,37 @@
+"""Engines carry a cell through time, forward and back. ``numpy`` is the one to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from throughtime.engine.plain import PlainEngine
+from throughtime.engine.protocol import Engine
+from throughtime.errors import ParameterError, known
+
+ENGINES: dict[str, Callable[[Any], Engine]] = {"numpy": PlainEngine}
+
+
+def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
+    """A new engine.
+
+    Parameters
+    ----------
+    engine : {"auto", "numpy"} or Engine, default "auto"
+        ``auto`` takes the fastest that there is. An engine object is returned as it is, with its own dtype.
+    dtype : {"float32", "float64"}, default "float32"
+
+    Raises
+    ------
+    ParameterError
+        If the engine or the dtype is unknown.
+    """
+    if isinstance(engine, Engine):
+        return engine
+    if engine != "auto" and engine not in ENGINES:
+        raise ParameterError(f"engine must be one of {known(('auto', *ENGINES))}, got {engine!r}")
+    if dtype not in ("float32", "float64", np.float32, np.float64, np.dtype("float32"), np.dtype("float64")):
+        raise ParameterError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return ENGINES["numpy" if engine == "auto" else engine](dtype)

@@ -1,0 +1,304 @@
+"""What an engine offers: everything that a layer, a loss or an optimizer asks of the machine.
+
+Layers reach an engine only through this file, so that an engine is complete when it implements :class:`Engine`. The
+contract, for all of them:
+
+- Time comes first: ``[T, N, ...]``. Arrays are NumPy arrays of the engine's ``dtype``, in C order, except that
+  ``embed`` may return a type of its own, which then must be taken wherever an ``x`` is, and whose gradient is what
+  ``embed_back`` takes. Symbols that stand for one-hot rows come as :class:`Tokens`.
+- Parameters are plain NumPy arrays; their names, shapes and block order are those of the design, whatever layout an
+  engine uses inside. An engine belongs to one network: it may keep work buffers and packed copies of parameters between
+  calls. ``update`` changes parameters in place and refreshes the copies; whoever changes them otherwise calls
+  ``changed``.
+- A *tape* is what the way back needs; only the engine that made it knows what is inside. ``keep=False`` makes none.
+- Outputs after the end of a row are zero; the state of that row stays as it was at its end.
+- A NaN that goes in comes out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from throughtime.engine.random import Key, uniforms
+
+if TYPE_CHECKING:
+    from throughtime.cells import Cell
+
+Array = npt.NDArray[Any]
+States = tuple[Array, ...]
+"""The states of one recurrent layer, each ``[N, H]``, in the order of ``cell.states``."""
+
+NetworkState = dict[str, States]
+"""The states of all recurrent layers, by layer name."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Symbols standing for one-hot rows: their product with ``U`` is the look-up ``U[ids]``.
+
+    ``ids`` is ``[T, N]``; ``size`` says how many different symbols there are.
+    """
+
+    ids: Array
+    size: int
+
+    def __getitem__(self, window: slice) -> Tokens:
+        return Tokens(self.ids[window], self.size)
+
+
+Signal = Any
+"""What goes into a layer: an array ``[T, N, D]``, :class:`Tokens`, or what the engine's own ``embed`` returned."""
+
+
+class ScanWeights(NamedTuple):
+    """The parameters of one recurrent layer in one direction, or their gradients."""
+
+    U: Array
+    """``[D, G*H]``, input to hidden, one block of H columns for each gate."""
+    W: Array | None
+    """``[H, G*H]``, hidden to hidden; None where the cell has no such product."""
+    b: Array
+    """``[G*H]``"""
+    e: Array | None
+    """``[A*H]``, bias of the hidden part of the gates kept apart; None where there are none."""
+    p: tuple[Array, ...]
+    """``[H]`` each, per-unit parameters."""
+
+
+class ScanResult(NamedTuple):
+    """What a scan gives."""
+
+    outputs: Array
+    """``[T, N, H]``, the first state after each step; zero after the end of a row."""
+    final: States
+    """The states at the end of each row."""
+    tape: Any
+
+
+class ScanGradients(NamedTuple):
+    """What comes back from a scan."""
+
+    d_x: Signal | None
+    """As ``x``; None where it was not asked for."""
+    d_weights: ScanWeights
+    d_state: States
+    """Gradient of the initial state."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next symbol is chosen from the outputs.
+
+    The outputs are divided by ``temperature``; all but the ``top_k`` likeliest symbols are left out, then all beyond
+    the smallest set that has the probability ``top_p`` (Holtzman et al., 2020). ``greedy`` takes the likeliest.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    greedy: bool = False
+
+
+class Steppable(Protocol):
+    """What ``generate`` needs of a network."""
+
+    def step(self, x: Array, state: NetworkState | None = None) -> tuple[Array, NetworkState]: ...
+
+
+class Trainable(Protocol):
+    """What ``train_steps`` needs of a training run."""
+
+    def train_step(self, batch: Any, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]: ...
+
+
+class StepResult(NamedTuple):
+    """What one training step reports."""
+
+    loss: float
+    gradient_norm: float
+    """Before clipping."""
+    learning_rate: float
+
+
+class Engine(ABC):
+    """Carries cells through time, forward and back, and does the dense work around them."""
+
+    name: str
+    dtype: np.dtype[Any]
+    steps_per_call: int = 1
+    """How many training steps the loop should hand to ``train_steps`` at once."""
+
+    @abstractmethod
+    def changed(self) -> None:
+        """Parameters were changed by somebody else than ``update``: forget any copies of them."""
+
+    # ------------------------------------------------------------------ inputs and dense products
+
+    @abstractmethod
+    def embed(self, ids: Array, table: Array) -> Signal:
+        """Row ``ids[t, n]`` of ``table [K, E]`` at each place: ``[T, N, E]``."""
+
+    @abstractmethod
+    def embed_back(self, ids: Array, table: Array, d_y: Signal) -> Array:
+        """The gradient of ``table``."""
+
+    @abstractmethod
+    def product(self, x: Signal, weight: Array, bias: Array) -> Array:
+        """``x @ weight + bias``: ``[T, N, D]`` to ``[T, N, K]``. A one-hot ``x`` is a look-up, never a product."""
+
+    @abstractmethod
+    def product_back(
+        self, x: Signal, weight: Array, d_y: Array, *, needs_input: bool = True
+    ) -> tuple[Signal | None, Array, Array]:
+        """Gradients of ``x`` (None if not needed), ``weight`` and ``bias``."""
+
+    # ------------------------------------------------------------------ through time
+
+    @abstractmethod
+    def scan(
+        self,
+        cell: Cell,
+        weights: ScanWeights,
+        x: Signal,
+        state: States,
+        *,
+        lengths: Array | None = None,
+        reverse: bool = False,
+        keep: bool = True,
+    ) -> ScanResult:
+        """Carries the cell through time.
+
+        Parameters
+        ----------
+        x : ``[T, N, D]``
+        state : the states before the first step, ``[N, H]`` each
+        lengths : ``[N]`` integers, how many steps each row has; None: all T
+        reverse : each row from its own last element to its first; outputs stay at the places of their inputs
+        keep : whether a tape is made
+        """
+
+    @abstractmethod
+    def scan_back(
+        self,
+        tape: Any,
+        d_outputs: Array,
+        d_final: States | None = None,
+        *,
+        window: slice | None = None,
+        needs_input: bool = True,
+    ) -> ScanGradients:
+        """Takes a scan back.
+
+        Parameters
+        ----------
+        d_outputs : ``[T, N, H]``, or of the window's length
+        d_final : gradient of the final state, if there is one
+        window : only these time steps; the state before them counts as a constant. Only an engine that offers
+            truncated back-propagation needs to take one, and none does for ``reverse``.
+        needs_input : whether ``d_x`` is wanted
+        """
+
+    # ------------------------------------------------------------------ dropout
+
+    @abstractmethod
+    def dropout(self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True) -> tuple[Array, Any]:
+        """Sets each element to zero with probability ``rate`` and divides the others by ``1 - rate``.
+
+        An element is dropped where its word of ``random.words(key, step, time, row, unit)`` is below
+        ``floor(rate * 2**32)``. ``per_step=False`` uses the mask of time 0 at every time. Returns a tape too.
+        """
+
+    @abstractmethod
+    def dropout_back(self, tape: Any, d_y: Array, window: slice | None = None) -> Array:
+        """The same elements of the gradient."""
+
+    # ------------------------------------------------------------------ losses
+
+    @abstractmethod
+    def softmax_cross_entropy(
+        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
+    ) -> tuple[float, Array | None]:
+        """``sum of weights * -log softmax(o)[target]`` in nats, and its gradient. May overwrite ``o``.
+
+        Parameters
+        ----------
+        o : ``[T, N, K]``
+        targets : ``[T, N]`` integers; what stands where the weight is 0 is not looked at
+        weights : ``[T, N]`` or None for ones; they may hold the 1/n of a mean
+        """
+
+    @abstractmethod
+    def squared_error(
+        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
+    ) -> tuple[float, Array | None]:
+        """``sum of weights * (o - targets)**2`` and its gradient; weights are ``[T, N]``. May overwrite ``o``."""
+
+    # ------------------------------------------------------------------ learning
+
+    @abstractmethod
+    def global_norm(self, gradients: Mapping[str, Array], clip_value: float | None = None) -> float:
+        """The Euclidean norm of all gradients together, each element first clipped to ``±clip_value``."""
+
+    @abstractmethod
+    def update(
+        self,
+        rule: Any,
+        parameters: Mapping[str, Array],
+        gradients: Mapping[str, Array],
+        slots: Mapping[str, tuple[Array, ...]],
+        coefficients: Mapping[str, tuple[float, ...]],
+        *,
+        clip_value: float | None = None,
+        scale: float = 1.0,
+    ) -> None:
+        """Applies an optimizer's rule to every parameter and its slots, in place.
+
+        Parameters
+        ----------
+        rule : ``throughtime.optimizers.Rule``, whose ``step(w, g, slots, k)`` is elementwise and traced
+        coefficients : the ``k`` of each parameter
+        clip_value, scale : each gradient element is clipped to ``±clip_value``, then multiplied by ``scale``
+        """
+
+    def train_steps(
+        self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
+    ) -> tuple[list[StepResult], NetworkState]:
+        """Trains on the batches in order, the first being number ``step``; the state is carried from one to the next.
+
+        This one calls back for every step. An engine that can do several steps in one call overrides it.
+        """
+        results = []
+        for number, batch in enumerate(batches, start=step):
+            result, state = run.train_step(batch, state, number)
+            results.append(result)
+        return results, state
+
+    # ------------------------------------------------------------------ generation
+
+    @abstractmethod
+    def choose(self, o: Array, sampling: Sampling, u: Array) -> Array:
+        """The symbols chosen from the outputs ``o [N, K]`` by the numbers ``u [N]`` in [0, 1): ``[N]`` integers.
+
+        The probabilities that remain are added in the order of the symbols; the first sum above ``u`` chooses.
+        """
+
+    def generate(
+        self, network: Steppable, o: Array, state: NetworkState, length: int, sampling: Sampling, key: Key
+    ) -> Iterator[Array]:
+        """Chooses ``length`` symbols for each of N streams, each symbol fed back in.
+
+        ``o [N, K]`` are the outputs that the first symbol is chosen from. Yields pieces ``[n, N]`` of symbols as they
+        come. Stream i draws the same numbers in any company. This one goes symbol by symbol.
+        """
+        rows = np.arange(len(o))
+        for time in range(length):
+            ids = self.choose(o, sampling, uniforms(key, time=time, rows=rows))
+            yield ids[None]
+            if time + 1 < length:
+                o, state = network.step(ids, state)

@@ -1,0 +1,80 @@
+"""Everything that throughtime raises on purpose.
+
+    ThroughtimeError
+    ├── InputError (ValueError)      something that was handed in cannot be used
+    │   ├── ParameterError           a parameter has a value that makes no sense
+    │   ├── DataError                the data cannot be learned from or scored
+    │   │   └── UnknownSymbol        a symbol that the model never saw
+    │   ├── CellError                a cell that an engine could not run
+    │   ├── ShapeError               arrays whose shapes do not fit together
+    │   ├── ModelFileError           a model file that is damaged, foreign or newer
+    │   └── OutputError              a place that cannot be written to
+    ├── NotFittedError (ValueError, AttributeError)
+    ├── NonFiniteLoss                training met a loss that is no number; the last good weights are kept
+    └── GradientError                a gradient that disagrees with the numerical derivative
+
+Each message says what was wrong and where, what was expected, and what to do. ``exit_code`` is what the command line
+answers with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ThroughtimeError(Exception):
+    """The root of the tree."""
+
+    exit_code = 1
+
+
+class InputError(ThroughtimeError, ValueError):
+    """Something that was handed in cannot be used."""
+
+    exit_code = 2
+
+
+class ParameterError(InputError):
+    """A parameter has a value that makes no sense."""
+
+
+class DataError(InputError):
+    """The data cannot be learned from or scored."""
+
+
+class UnknownSymbol(DataError):
+    """A text has a symbol that the model never saw."""
+
+
+class CellError(InputError):
+    """A cell cannot be run by every engine, or is not the one a model was made with."""
+
+
+class ShapeError(InputError):
+    """Arrays whose shapes do not fit together."""
+
+
+class ModelFileError(InputError):
+    """A model file is damaged, foreign, or written by a newer version."""
+
+
+class OutputError(InputError):
+    """A file or folder cannot be written."""
+
+
+class NotFittedError(ThroughtimeError, ValueError, AttributeError):
+    """The estimator has not learned anything yet; call ``fit`` first."""
+
+
+class NonFiniteLoss(ThroughtimeError):
+    """Training met a loss or gradient that is not a number; the last good weights are kept."""
+
+
+class GradientError(ThroughtimeError):
+    """A gradient disagrees with the numerical derivative."""
+
+
+def known(names: Iterable[str]) -> str:
+    """Names for the end of a message: ``'a', 'b' and 'c'``."""
+    quoted = [repr(name) for name in names]
+    return " and ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)

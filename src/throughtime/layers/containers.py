@@ -1,0 +1,173 @@
+"""Layers made of layers: one after another, and around a shortcut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from throughtime.cells import Cell
+from throughtime.engine.protocol import Array, Signal
+from throughtime.errors import ShapeError
+from throughtime.initializers import ParameterSpec
+from throughtime.layers.dropout import Dropout, VariationalDropout
+from throughtime.layers.layer import Backward, Forward, Layer
+from throughtime.layers.recurrent import Bidirectional, Recurrent
+
+
+@dataclass(frozen=True)
+class Stacked(Layer):
+    """Layers one after another.
+
+    Raises
+    ------
+    ShapeError
+        If a layer does not fit the one before it, takes ids but is not the first, or has a name that is taken.
+    """
+
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not self.layers:
+            raise ShapeError("a network needs at least one layer")
+        size: int | None = self.layers[0].input_size
+        names: set[str] = set()
+        for place, layer in enumerate(self.layers):
+            if place and layer.takes_ids:
+                raise ShapeError(f"layer {place} ({layer.describe()}) takes token ids, so it must be the first layer")
+            if place and None not in (size, layer.input_size) and size != layer.input_size:
+                raise ShapeError(
+                    f"layer {place} ({layer.describe()}) takes inputs of size {layer.input_size}, "
+                    f"the layer before gives {size}"
+                )
+            size = layer.output_size or size
+            taken = names & (layer.specs().keys() | layer.states().keys())
+            if taken:
+                raise ShapeError(
+                    f"two layers are called {sorted(taken)[0].rpartition('.')[0]!r}; give one another name="
+                )
+            names |= layer.specs().keys() | layer.states().keys()
+
+    @property
+    def input_size(self) -> int | None:
+        return self.layers[0].input_size
+
+    @property
+    def output_size(self) -> int | None:
+        return next((layer.output_size for layer in reversed(self.layers) if layer.output_size), None)
+
+    @property
+    def takes_ids(self) -> bool:
+        return self.layers[0].takes_ids
+
+    @property
+    def reads_ahead(self) -> bool:  # type: ignore[override]
+        return any(layer.reads_ahead for layer in self.layers)
+
+    def specs(self) -> dict[str, ParameterSpec]:
+        return {name: spec for layer in self.layers for name, spec in layer.specs().items()}
+
+    def states(self) -> dict[str, tuple[int, ...]]:
+        return {name: sizes for layer in self.layers for name, sizes in layer.states().items()}
+
+    def kept(self) -> int:
+        return sum(layer.kept() for layer in self.layers)
+
+    def forward(self, x: Signal, run: Forward) -> tuple[Any, list[Any]]:
+        tapes = []
+        for layer in self.layers:
+            x, tape = layer.forward(x, run)
+            tapes.append(tape)
+        return x, tapes
+
+    def backward(self, tape: list[Any], d_y: Any, run: Backward, needs_input: bool = True) -> Any:
+        for place in reversed(range(len(self.layers))):
+            layer = self.layers[place]
+            below = any(earlier.specs() for earlier in self.layers[:place])  # somebody there wants a gradient
+            d_y = layer.backward(tape[place], d_y, run, needs_input or below)
+        return d_y
+
+    def describe(self) -> str:
+        return ", ".join(layer.describe() for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """``x + layer(x)``: the layer learns what to add (He et al., 2016). Input and output have the same size.
+
+    Raises
+    ------
+    ShapeError
+        If they have not.
+    """
+
+    layer: Layer
+
+    def __post_init__(self) -> None:
+        if self.layer.takes_ids or self.layer.input_size != self.layer.output_size:
+            raise ShapeError(
+                f"a residual layer needs inputs and outputs of one size; {self.layer.describe()} has "
+                f"{self.layer.input_size} and {self.layer.output_size}"
+            )
+
+    @property
+    def input_size(self) -> int | None:
+        return self.layer.input_size
+
+    @property
+    def output_size(self) -> int | None:
+        return self.layer.output_size
+
+    @property
+    def reads_ahead(self) -> bool:  # type: ignore[override]
+        return self.layer.reads_ahead
+
+    def specs(self) -> dict[str, ParameterSpec]:
+        return self.layer.specs()
+
+    def states(self) -> dict[str, tuple[int, ...]]:
+        return self.layer.states()
+
+    def kept(self) -> int:
+        return self.layer.kept() + (self.layer.output_size or 0)
+
+    def forward(self, x: Array, run: Forward) -> tuple[Array, Any]:
+        y, tape = self.layer.forward(x, run)
+        return x + y, tape
+
+    def backward(self, tape: Any, d_y: Array, run: Backward, needs_input: bool = True) -> Array | None:
+        d_x = self.layer.backward(tape, d_y, run, needs_input)
+        return d_y + d_x if needs_input else None
+
+    def describe(self) -> str:
+        return f"{self.layer.describe()}, residual"
+
+
+def recurrent_stack(
+    cell: Cell | str,
+    inputs: int,
+    size: int,
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    residual: bool = False,
+    dropout: float = 0.0,
+    variational_dropout: float = 0.0,
+) -> list[Layer]:
+    """Recurrent layers one on another, each followed by its dropout, the last included.
+
+    ``residual`` puts a shortcut around every layer above the first. Layers are called ``recurrent.0``,
+    ``recurrent.1``, ...
+    """
+    layers: list[Layer] = []
+    for number in range(num_layers):
+        kind = Bidirectional if bidirectional else Recurrent
+        group: list[Layer] = [kind(cell, inputs, size, name=f"recurrent.{number}")]
+        inputs = group[0].output_size or inputs
+        if dropout:
+            group.append(Dropout(dropout, name=f"dropout.{number}"))
+        if variational_dropout:
+            group.append(VariationalDropout(variational_dropout, name=f"variational_dropout.{number}"))
+        layers += [Residual(Stacked(group))] if residual and number > 0 else group
+    return layers

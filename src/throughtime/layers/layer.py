@@ -1,0 +1,102 @@
+"""What all layers have in common, and what goes along with a pass through them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from throughtime.engine.protocol import Array, Engine, NetworkState, Signal, States
+from throughtime.initializers import ParameterSpec
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Switches dropout on: the seed of its masks and the training step that they belong to."""
+
+    seed: int
+    step: int
+
+
+@dataclass
+class Forward:
+    """One pass forward: what every layer needs to know on the way, and the final states that it leaves."""
+
+    engine: Engine
+    parameters: Mapping[str, Array]
+    state: NetworkState
+    lengths: Array | None = None
+    noise: Noise | None = None
+    keep: bool = True
+    final: NetworkState = field(default_factory=dict)
+
+
+@dataclass
+class Backward:
+    """One pass back. Gradients of parameters are added up in ``gradients``, those of initial states in ``d_initial``.
+
+    ``window`` restricts it to some time steps; ``d_final`` holds gradients of final states, where there are any.
+    """
+
+    engine: Engine
+    parameters: Mapping[str, Array]
+    gradients: dict[str, Array]
+    window: slice | None = None
+    d_final: NetworkState = field(default_factory=dict)
+    d_initial: dict[str, States] = field(default_factory=dict)
+
+    def add(self, name: str, gradient: Array) -> None:
+        if name in self.gradients:
+            self.gradients[name] += gradient
+        else:
+            self.gradients[name] = gradient
+
+
+class Layer(ABC):
+    """A part of a network: parameters by full name, forward and backward side by side.
+
+    Layers are values: they hold sizes and names, never weights, states or anything of a batch.
+    """
+
+    reads_ahead: bool = False
+    """Whether an output depends on later inputs, as in a bidirectional layer."""
+
+    @property
+    @abstractmethod
+    def input_size(self) -> int | None:
+        """D, the number of symbols for ids, or None where any size will do."""
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int | None:
+        """Size of the output, or None where it is that of the input."""
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether the input is token ids ``[T, N]`` instead of ``[T, N, D]``."""
+        return False
+
+    def specs(self) -> dict[str, ParameterSpec]:
+        """The layer's parameters by name."""
+        return {}
+
+    def states(self) -> dict[str, tuple[int, ...]]:
+        """The sizes of the states that it carries, by name."""
+        return {}
+
+    def kept(self) -> int:
+        """How many numbers the way back needs for each symbol of a batch."""
+        return 0
+
+    @abstractmethod
+    def forward(self, x: Signal, run: Forward) -> tuple[Any, Any]:
+        """``[T, N, D]`` to ``[T, N, K]``, and a tape for the way back."""
+
+    @abstractmethod
+    def backward(self, tape: Any, d_y: Any, run: Backward, needs_input: bool = True) -> Any:
+        """The gradient of the input; None if it is not needed or the input was ids."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What it is, in a few words, for a summary."""

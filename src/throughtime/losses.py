@@ -1,0 +1,94 @@
+"""Losses: a number, and its gradient with respect to the outputs.
+
+Weights ``[T, N]`` say how much each place counts; where a weight is 0 nothing is looked at, so that padding may hold
+anything. ``reduction="mean"`` divides by the sum of the weights.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from throughtime.engine.protocol import Array, Engine
+from throughtime.errors import ParameterError, ShapeError
+
+
+def softmax(o: Array) -> Array:
+    """``exp(o) / sum(exp(o))`` along the last axis, with the largest subtracted first, so that nothing overflows.
+
+    >>> softmax(np.array([1000.0, 1000.0])).tolist()
+    [0.5, 0.5]
+    """
+    e = np.exp(o - o.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+class Loss(ABC):
+    """Compares outputs with targets."""
+
+    @abstractmethod
+    def __call__(
+        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
+    ) -> tuple[float, Array | None]:
+        """The loss and the gradient of ``o``. May overwrite ``o``."""
+
+    @abstractmethod
+    def check(self, shape: tuple[int, ...], targets: Array) -> None:
+        """Raises :class:`ShapeError` unless the targets fit outputs ``[T, N, K]``."""
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(Loss):
+    """``-log softmax(o)[target]`` in nats, the mean over the counted places (Goodfellow et al., 2016, eq. 10.12-10.13).
+
+    Targets are ids ``[T, N]`` below K.
+    """
+
+    def __call__(
+        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
+    ) -> tuple[float, Array | None]:
+        return engine.softmax_cross_entropy(o, targets, _mean_weights(targets, weights), needs_gradient=needs_gradient)
+
+    def check(self, shape: tuple[int, ...], targets: Array) -> None:
+        if targets.shape != shape[:2] or targets.dtype.kind not in "iu":
+            raise ShapeError(f"targets must be ids {list(shape[:2])}, got {targets.dtype} {list(targets.shape)}")
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """``(o - target)**2``: ``"mean"`` over counted elements, or ``"half_sum"``, the 1/2 sum of the tutorials.
+
+    Targets have the shape of the outputs, ``[T, N, K]``.
+    """
+
+    reduction: Literal["mean", "half_sum"] = "mean"
+
+    def __post_init__(self) -> None:
+        if self.reduction not in ("mean", "half_sum"):
+            raise ParameterError(f"reduction must be 'mean' or 'half_sum', got {self.reduction!r}")
+
+    def __call__(
+        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
+    ) -> tuple[float, Array | None]:
+        if self.reduction == "mean":
+            weights = _mean_weights(targets[..., 0], weights) / o.shape[-1]
+        else:
+            weights = np.full(o.shape[:2], 0.5) if weights is None else weights * 0.5
+        return engine.squared_error(o, targets, weights, needs_gradient=needs_gradient)
+
+    def check(self, shape: tuple[int, ...], targets: Array) -> None:
+        if targets.shape != shape:
+            raise ShapeError(f"targets must have the shape of the outputs, {list(shape)}, got {list(targets.shape)}")
+
+
+def _mean_weights(places: Array, weights: Array | None) -> Array:
+    """Weights that make a sum a mean."""
+    if weights is None:
+        return np.full(places.shape, 1 / places.size)
+    total = weights.sum(dtype=np.float64)
+    if not total > 0:
+        raise ShapeError("the weights of a batch must have a sum above 0, or nothing would be counted")
+    return np.asarray(weights / total)

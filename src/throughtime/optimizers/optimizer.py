@@ -1,0 +1,118 @@
+"""A rule at work on the parameters of a network: clipping, decay, and the running values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from throughtime.engine.protocol import Array, Engine
+from throughtime.errors import ParameterError, known
+from throughtime.optimizers.adagrad import adagrad
+from throughtime.optimizers.adam import adam, adamw
+from throughtime.optimizers.rmsprop import rmsprop
+from throughtime.optimizers.rule import Rule
+from throughtime.optimizers.sgd import momentum, sgd
+
+RULES: dict[str, Callable[..., Rule]] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+    "adamw": adamw,
+}
+
+
+def get(optimizer: str | Rule) -> Rule:
+    """The rule of this name; a :class:`Rule` is returned as it is.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown.
+    """
+    if isinstance(optimizer, Rule):
+        return optimizer
+    if not isinstance(optimizer, str) or optimizer not in RULES:
+        raise ParameterError(f"optimizer must be one of {known(RULES)}, got {optimizer!r}")
+    return RULES[optimizer]()
+
+
+class Optimizer:
+    """Moves parameters along their gradients.
+
+    Parameters
+    ----------
+    rule : str or Rule
+    clip_value : float or None
+        Each element of the gradient is clipped to ``±clip_value``, before anything else.
+    clip_norm : float or None
+        If the norm of the whole gradient is larger, the gradient is scaled down to it (Pascanu, Mikolov and Bengio,
+        2013, algorithm 1).
+    weight_decay : float or None
+        None: the rule's own. Only AdamW has any.
+
+    Attributes
+    ----------
+    slots : dict of str to tuple of arrays
+        The running values of each parameter.
+
+    Raises
+    ------
+    ParameterError
+        If the rule is unknown, or a weight decay is asked of a rule that has none.
+    """
+
+    def __init__(
+        self,
+        rule: str | Rule = "adam",
+        *,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        weight_decay: float | None = None,
+    ) -> None:
+        self.rule = get(rule)
+        if weight_decay and self.rule.weight_decay is None:
+            raise ParameterError(f"weight_decay is AdamW's; {self.rule.name!r} has none: use optimizer='adamw'")
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+        self.weight_decay = (self.rule.weight_decay or 0.0) if weight_decay is None else weight_decay
+        self.slots: dict[str, tuple[Array, ...]] = {}
+
+    def apply(
+        self,
+        engine: Engine,
+        parameters: Mapping[str, Array],
+        gradients: Mapping[str, Array],
+        *,
+        step: int,
+        learning_rate: float,
+        norm: float | None = None,
+    ) -> None:
+        """Changes the parameters in place; ``step`` counts from 0, ``norm`` is that of the gradients if it is known."""
+        for name, w in parameters.items():
+            if name not in self.slots:
+                self.slots[name] = tuple(np.zeros_like(w) for _ in self.rule.slots)
+        scale = 1.0
+        if self.clip_norm is not None:
+            if norm is None or self.clip_value is not None:
+                norm = engine.global_norm(gradients, self.clip_value)
+            if norm > self.clip_norm:
+                scale = self.clip_norm / norm
+        decayed = self.rule.coefficients(step + 1, learning_rate, self.weight_decay)
+        whole = self.rule.coefficients(step + 1, learning_rate, 0.0)
+        engine.update(
+            self.rule,
+            parameters,
+            gradients,
+            self.slots,
+            {name: decayed if w.ndim > 1 else whole for name, w in parameters.items()},
+            clip_value=self.clip_value,
+            scale=scale,
+        )
+
+    def memory(self, parameters: Mapping[str, Any]) -> int:
+        """Bytes of the running values for these parameters."""
+        return len(self.rule.slots) * sum(int(w.nbytes) for w in parameters.values())
