@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from throughtime import cells, errors
     from throughtime.cells import Cell
     from throughtime.inspection import check_gradients
+    from throughtime.loading import load
     from throughtime.network import Batch, Network
-    from throughtime.text import TextGenerator, load
+    from throughtime.text import TextGenerator
 
 __version__ = "0.1.0"
 
@@ -25,7 +26,7 @@ _HOMES = {
     "Network": "throughtime.network",
     "TextGenerator": "throughtime.text",
     "check_gradients": "throughtime.inspection",
-    "load": "throughtime.text",
+    "load": "throughtime.loading",
 }
 
 

@@ -65,6 +65,8 @@ class Network:
         Biases and per-unit vectors start at the values that their cell names.
     random_state : int, NumPy generator or None, default None
         Initial weights depend on it and on the parameters' names alone.
+    parameters : mapping of str to array, optional
+        Weights to start with, instead of drawn ones. They are copied.
 
     Attributes
     ----------
@@ -96,15 +98,21 @@ class Network:
         dtype: Any = "float32",
         initializer: str | Initializer = "glorot",
         random_state: Any = None,
+        parameters: Mapping[str, Array] | None = None,
     ) -> None:
         self.body = Stacked(tuple(layers))
         self.objective = loss
         self.engine = engines.make(engine, dtype)
-        fill = initializers.get(initializer).fill
-        seed = random.seed_of(random_state)
+        specs = self.body.specs()
+        if parameters is None:
+            fill = initializers.get(initializer).fill
+            seed = random.seed_of(random_state)
+            parameters = {
+                name: fill(spec, random.generator(random.key(seed, "initial", name))) for name, spec in specs.items()
+            }
+        _check_shapes({name: spec.shape for name, spec in specs.items()}, parameters)
         self.parameters: dict[str, Array] = {
-            name: fill(spec, random.generator(random.key(seed, "initial", name))).astype(self.engine.dtype)
-            for name, spec in self.body.specs().items()
+            name: np.array(parameters[name], dtype=self.engine.dtype, order="C") for name in specs
         }
 
     @property
@@ -119,11 +127,7 @@ class Network:
         ShapeError
             If a name is missing or unknown, or a shape differs.
         """
-        wanted = {name: w.shape for name, w in self.parameters.items()}
-        got = {name: np.shape(w) for name, w in parameters.items()}
-        if got != wanted:
-            name = sorted(set(got.items()) ^ set(wanted.items()))[0][0]
-            raise ShapeError(f"parameter {name!r}: expected the shape {wanted.get(name)}, got {got.get(name)}")
+        _check_shapes({name: w.shape for name, w in self.parameters.items()}, parameters)
         for name, w in self.parameters.items():
             w[...] = parameters[name]
         self.changed()
@@ -134,9 +138,7 @@ class Network:
 
     def copy(self, *, engine: str | Engine = "auto", dtype: Any = "float32") -> Network:
         """The same network with the same weights on another engine or in another dtype."""
-        other = Network(self.layers, self.objective, engine=engine, dtype=dtype, random_state=0)
-        other.set_parameters(self.parameters)
-        return other
+        return Network(self.layers, self.objective, engine=engine, dtype=dtype, parameters=self.parameters)
 
     def initial_state(self, rows: int) -> NetworkState:
         """Zeros for ``rows`` sequences."""
@@ -307,6 +309,17 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({self.body.describe()}; {sum(w.size for w in self.parameters.values()):,} parameters)"
+
+
+def _check_shapes(wanted: Mapping[str, tuple[int, ...]], parameters: Mapping[str, Array]) -> None:
+    got = {name: np.shape(w) for name, w in parameters.items()}
+    if got != wanted:
+        name = sorted(got.items() ^ wanted.items())[0][0]
+        raise ShapeError(f"parameter {name!r}: expected {_shape(wanted.get(name))}, got {_shape(got.get(name))}")
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else f"the shape {list(shape)}"
 
 
 @dataclass(frozen=True)

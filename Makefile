@@ -1,0 +1,49 @@
+# Everything is done in a virtual environment of its own, .venv, which each target makes as needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# PyTorch is used as an oracle by test-oracles only.
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test test-oracles lint format docs bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/throughtime demo
+
+test: $(VENV)/.test
+	$(PYTEST) -n auto --ignore=tests/oracles
+
+test-oracles: $(VENV)/.oracles
+	$(PYTEST) tests/oracles
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build --fail-on-warning --quiet docs build/docs
+	@echo "build/docs/index.html"
+
+bench: $(VENV)/.installed
+	env -u OPENBLAS_CORETYPE $(BIN)/python benchmarks/text_step.py
+
+clean:
+	rm -rf $(VENV) build dist out throughtime-demo src/*.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.%: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group $*
+	touch $@

@@ -1,0 +1,277 @@
+"""The commands. Each is a thin view: it reads its arguments, calls the library, and prints."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from throughtime.cli.options import with_options
+from throughtime.errors import InputError, NonFiniteLoss, ThroughtimeError
+from throughtime.parameters import PARAMETERS, SAMPLING
+
+if TYPE_CHECKING:
+    from throughtime.cells import Cell
+    from throughtime.text import TextGenerator
+
+app = typer.Typer(
+    name="throughtime",
+    help="Recurrent neural networks, from the equations up.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object as the last line")]
+Encoding = Annotated[str, typer.Option(help="of text files")]
+Texts = Annotated[list[str], typer.Argument(metavar="TEXT", help="files and folders of text; - is standard input")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="a model file")]
+OwnCells = Annotated[
+    list[str] | None,
+    typer.Option("--cell", metavar="MODULE:NAME", help="a cell of your own that the model was made with"),
+]
+
+_state = {"debug": False}
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
+    version: Annotated[bool, typer.Option("--version", help="say which version this is")] = False,
+) -> None:
+    _state["debug"] = debug
+    if version:
+        from throughtime import __version__
+
+        typer.echo(f"throughtime {__version__}")
+        raise typer.Exit
+
+
+def _command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns errors into one line on standard error and an exit code."""
+
+    @functools.wraps(function)
+    def wrapped(**arguments: Any) -> None:
+        try:
+            function(**arguments)
+        except typer.Exit:
+            raise
+        except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+        except Exception as error:
+            if _state["debug"]:
+                raise
+            if isinstance(error, ThroughtimeError):
+                _complain(f"{type(error).__name__}: {error}")
+                raise typer.Exit(error.exit_code) from None
+            _complain(
+                f"unexpected {type(error).__name__}: {error}; `throughtime --debug ...` shows where, please report it"
+            )
+            raise typer.Exit(1) from None
+
+    return app.command()(wrapped)
+
+
+def _complain(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def _answer(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """The result, as JSON or for people."""
+    typer.echo(json.dumps(result, allow_nan=False) if as_json else text)
+
+
+def _sources(texts: list[str], encoding: str, level: str) -> list[Any]:
+    from throughtime.text.reading import decode
+
+    def source(name: str) -> Any:
+        if name != "-":
+            return Path(name)
+        data = sys.stdin.buffer.read()
+        return data if level == "byte" else decode(data, "standard input", encoding)
+
+    return [source(name) for name in texts]
+
+
+def _cell(name: str) -> str | Cell:
+    """A cell by its name, or by ``module:NAME`` from the working folder or an installed package."""
+    if ":" not in name:
+        return name
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, "")
+    try:
+        found: Cell = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"the cell {name!r} cannot be imported: {error}") from error
+    return found
+
+
+def _load(model: Path, own: list[str] | None) -> TextGenerator:
+    from throughtime import load
+
+    return load(model, cells=[cell for cell in map(_cell, own or []) if not isinstance(cell, str)])
+
+
+@_command
+@with_options(PARAMETERS)
+def train(
+    texts: Texts,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")],
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")] = False,
+    **parameters: Any,
+) -> None:
+    """Learn to write from text. Several files, and the files of a folder, are separate documents."""
+    from throughtime.files import check_output
+    from throughtime.text import TextGenerator
+
+    check_output(output)
+    parameters["cell"] = _cell(parameters["cell"])
+    model = TextGenerator(**parameters, verbose=0 if quiet else 1)
+    try:
+        model.fit(_sources(texts, encoding, model.level), encoding=encoding)
+    except NonFiniteLoss:
+        model.save(output)
+        _complain(f"the last good weights are in {output}")
+        raise
+    model.save(output)
+    report = training_report(model, output)
+    _answer(report, as_json, f"{output}: {_in_words(report)}")
+
+
+def training_report(model: TextGenerator, output: Path) -> dict[str, Any]:
+    """What a training came to. Losses are in nats per symbol."""
+    run, history = model.training_, model.history_
+    validation = model.validation_loss_
+    loss = history.train_loss if validation is None else validation
+    return {
+        "model": str(output),
+        "engine": model.engine_,
+        "parameters": sum(w.size for w in model.network_.parameters.values()),
+        "symbols": model.symbols_,
+        "steps": run.step,
+        "seconds": round(run.seconds, 3),
+        "symbols_per_second": round(run.symbols / run.seconds, 1),
+        "train_loss": history.train_loss,
+        "validation_loss": validation,
+        "bits_per_symbol": loss / math.log(2),
+    }
+
+
+def _in_words(report: dict[str, Any]) -> str:
+    from throughtime.training.progress import clock
+
+    validation = report["validation_loss"]
+    loss = f"training {report['train_loss']:.3f}"
+    if validation is not None:
+        loss = f"validation {validation:.3f} nats per symbol ({report['bits_per_symbol']:.3f} bits), {loss}"
+    return f"{loss}; {report['steps']:,} steps in {clock(report['seconds'])}"
+
+
+@_command
+@with_options(SAMPLING)
+def sample(
+    model: Model,
+    length: Annotated[int, typer.Option(help="how many new symbols")] = 500,
+    prime: Annotated[str, typer.Option(help="what the text begins with")] = "",
+    seed: Annotated[int | None, typer.Option("--seed", "--random-state", help="the same seed, the same text")] = None,
+    own: OwnCells = None,
+    as_json: Json = False,
+    **choices: Any,
+) -> None:
+    """Write text with a model."""
+    import time
+
+    from throughtime.training.progress import printable
+
+    generator = _load(model, own)
+    began = time.perf_counter()
+    pieces = generator.stream(length, prime, **choices, random_state=seed)
+    if as_json:
+        text = prime + "".join(pieces)
+        seconds = time.perf_counter() - began
+        result = {"text": text, "seconds": round(seconds, 4), "symbols_per_second": round(length / seconds, 1)}
+        typer.echo(json.dumps(result, allow_nan=False))
+        return
+    show = printable if sys.stdout.isatty() else str
+    sys.stdout.write(show(prime))
+    for piece in pieces:
+        sys.stdout.write(show(piece))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+@_command
+def evaluate(
+    model: Model, texts: Texts, encoding: Encoding = "utf-8", own: OwnCells = None, as_json: Json = False
+) -> None:
+    """Score how well a model expects a text."""
+    generator = _load(model, own)
+    score = generator.evaluate(_sources(texts, encoding, generator.level), encoding=encoding)
+    result = {"loss": score.loss, "bits_per_symbol": score.bits_per_symbol, "perplexity": score.perplexity}
+    _answer(
+        result,
+        as_json,
+        f"{score.loss:.4f} nats per symbol, {score.bits_per_symbol:.4f} bits, perplexity {score.perplexity:.3f} "
+        f"({score.symbols:,} symbols)",
+    )
+
+
+@_command
+def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
+    """Say what is in a model file."""
+    generator = _load(model, own)
+    summary, history = generator.network_.summary(), generator.history_
+    result = {
+        "kind": type(generator).__name__,
+        "level": generator.level,
+        "symbols": len(generator.vocabulary_),
+        "parameters": summary.parameters,
+        "layers": [row.layer for row in summary.layers],
+        "steps": len(history.loss),
+        "train_loss": history.train_loss if history.loss else None,
+        "validation_loss": generator.validation_loss_,
+    }
+    losses = f"trained {len(history.loss):,} steps, training loss {history.train_loss:.3f} nats per symbol"
+    if generator.validation_loss_ is not None:
+        losses += f", validation {generator.validation_loss_:.3f}"
+    title = f"{result['kind']}, {result['symbols']} symbols ({generator.level})"
+    _answer(result, as_json, f"{title}\n{summary}\n{losses}")
+
+
+@_command
+def cells(name: Annotated[str | None, typer.Argument(help="show this cell's equations")] = None) -> None:
+    """List the recurrent units, or show the equations of one."""
+    from throughtime import cells as registry
+
+    if name is not None:
+        cell = registry.get(name)
+        typer.echo((sys.modules[cell.step.__module__].__doc__ or "").strip())
+        return
+    for known in registry.names():
+        cell = registry.get(known)
+        typer.echo(f"{known:<16}gates {', '.join(cell.gates):<40} states {', '.join(cell.states)}")
+
+
+@_command
+def demo(
+    to: Annotated[Path, typer.Option(help="the folder to write into")] = Path("throughtime-demo"),
+    minutes: Annotated[float, typer.Option(help="time to train")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", "--random-state")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Watch a network learn to write from the Python language reference."""
+    from throughtime.cli.demo import run
+
+    run(to, minutes, seed, as_json)

@@ -1,0 +1,109 @@
+"""What all estimators share: scikit-learn's manners without importing it, and parameters in a model file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Self
+
+from throughtime import cells, optimizers
+from throughtime.cells import Cell
+from throughtime.errors import NotFittedError, ParameterError, known
+from throughtime.initializers import Initializer
+from throughtime.optimizers import Rule, schedules
+from throughtime.optimizers.schedules import Schedule
+from throughtime.parameters import PARAMETERS
+
+
+class Estimator:
+    """The manners of scikit-learn: the constructor only stores, ``fit`` learns, what is learned ends in ``_``."""
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """The constructor's parameters, in order."""
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name."""
+        return {name: getattr(self, name) for name in self.parameter_names()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Changes parameters.
+
+        Raises
+        ------
+        ParameterError
+            If one is unknown.
+        """
+        for name, value in parameters.items():
+            if name not in self.parameter_names():
+                kind = type(self).__name__
+                raise ParameterError(f"{kind} has no parameter {name!r}; it has {known(self.parameter_names())}")
+            setattr(self, name, value)
+        return self
+
+    def check_parameters(self) -> None:
+        """Raises :class:`ParameterError` for the first parameter whose value makes no sense."""
+        for name, value in self.get_params().items():
+            PARAMETERS[name].check(name, value)
+
+    def check_fitted(self) -> None:
+        """Raises :class:`NotFittedError` before ``fit``."""
+        if not hasattr(self, "network_"):
+            raise NotFittedError(f"this {type(self).__name__} has not learned anything yet; call fit first")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+
+def resolve_cell(cell: str | Cell, activation: str) -> Cell:
+    """The cell that ``cell`` and ``activation`` mean together.
+
+    Raises
+    ------
+    ParameterError
+        If the cell or activation is unknown, or an activation is given for a cell that has its own.
+    """
+    if activation not in cells.ACTIVATIONS:
+        raise ParameterError(f"activation must be one of {known(cells.ACTIVATIONS)}, got {activation!r}")
+    if cell == "elman":
+        return cells.get(cells.elman(activation))
+    found = cells.get(cell)
+    if activation != "tanh":
+        raise ParameterError(f"activation is the Elman cell's; {found.name!r} has its own: leave activation='tanh'")
+    return found
+
+
+def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they stand in a model file; what is of the machine or the moment is left out."""
+    data: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if name in ("callbacks", "verbose", "engine", "random_state"):
+            continue
+        if isinstance(value, (Cell, Initializer)):
+            value = value.name
+        elif isinstance(value, Rule):
+            value = {"name": value.name, **value.settings}
+        elif isinstance(value, Schedule):
+            value = {"name": value.name, **vars(value)}
+        elif hasattr(value, "item"):
+            value = value.item()
+        data[name] = value
+    return data
+
+
+def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``parameters_to_json`` gave; a rule or schedule of the user's own comes back as its name."""
+    parameters = dict(data)
+    for name, kinds in (("optimizer", optimizers.RULES), ("schedule", schedules.SCHEDULES)):
+        value = parameters.get(name)
+        if isinstance(value, Mapping):
+            settings = {key: setting for key, setting in value.items() if key != "name"}
+            known_kind: Any = kinds.get(value["name"])
+            parameters[name] = known_kind(**settings) if known_kind else value["name"]
+    return parameters

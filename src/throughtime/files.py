@@ -1,0 +1,118 @@
+"""One model, one file: safetensors with one JSON entry of metadata. Nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from throughtime.errors import ModelFileError, OutputError
+
+FORMAT = 1
+_ENTRY = "throughtime"
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """The path, if a file can be written there; to be asked before long work.
+
+    Raises
+    ------
+    OutputError
+        If the folder does not exist or cannot be written to, or the path is a folder.
+    """
+    path = Path(path)
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"the folder {str(folder)!r} for {path.name!r} does not exist; make it first")
+    if path.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"the folder {str(folder)!r} cannot be written to; choose another or change its permissions")
+    return path
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes the whole file or leaves what was there: a temporary name, flushed to disk, then renamed.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written to.
+    """
+    path = check_output(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(f"{str(path)!r} could not be written ({len(data):,} bytes): {error.strerror}") from error
+
+
+def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Writes tensors and metadata; equal contents give equal bytes.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written to.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    described = json.dumps({"format": FORMAT, **metadata}, sort_keys=True, allow_nan=False)
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
+    write_atomically(path, to_bytes(contiguous, metadata={_ENTRY: described}))
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and the metadata of a file.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such file, it is damaged, not one of ours, written by a newer version, or holds numbers that are
+        not finite.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {str(path)!r}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            entry = (file.metadata() or {}).get(_ENTRY)
+            if entry is None:
+                raise ModelFileError(f"{str(path)!r} is a safetensors file, but not a model of throughtime")
+            metadata = json.loads(entry)
+            _check_format(path, metadata)
+            tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, json.JSONDecodeError, RecursionError, TypeError) as error:
+        raise ModelFileError(f"{str(path)!r} is damaged or not a model file: {error}") from error
+    except OSError as error:
+        raise ModelFileError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind not in "f" or not np.isfinite(tensor).all():
+            raise ModelFileError(f"{str(path)!r} is damaged: {name!r} holds values that are not finite numbers")
+    return tensors, metadata
+
+
+def _check_format(path: Path, metadata: Any) -> None:
+    version = metadata.get("format") if isinstance(metadata, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise ModelFileError(f"{str(path)!r} is damaged: it names no format")
+    if version > FORMAT:
+        raise ModelFileError(
+            f"{str(path)!r} has format {version}, this version of throughtime reads up to {FORMAT}; upgrade throughtime"
+        )

@@ -1,0 +1,44 @@
+"""Pictures by matplotlib. Each function draws into the given axes, or new ones, and returns them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from throughtime.training import History
+
+
+def _axes(ax: Any) -> Any:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(7, 4), layout="constrained")[1]
+
+
+def plot_history(history: History, ax: Any = None) -> Any:
+    """The loss of each step, the tutorials' smoothed loss, and the validation loss, in nats per symbol."""
+    ax = _axes(ax)
+    ax.plot(history.steps, history.loss, color="0.75", linewidth=0.8, label="training, each step")
+    ax.plot(history.steps, history.smooth_loss, color="tab:blue", linestyle="--", label="training, smoothed")
+    if history.validation_loss:
+        ax.plot(history.validation_steps, history.validation_loss, "o-", color="tab:red", label="validation")
+        ax.annotate(
+            f"{history.validation_loss[-1]:.3f}",
+            (history.validation_steps[-1], history.validation_loss[-1]),
+            xytext=(-4, 8),
+            textcoords="offset points",
+            ha="right",
+        )
+    ax.set(xlabel="step", ylabel="loss (nats per symbol)", title="Learning curve", ylim=(0, None))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def save_history(history: History, path: Any) -> None:
+    """Writes the picture into a file, without a window or a display."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    plot_history(history, figure.subplots())
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,121 @@
+"""One table of parameters: name, default, meaning, and what is allowed.
+
+Estimators check their values against it and the command line makes its options from it, so that both have the same
+words. It imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from throughtime.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a parameter may be.
+
+    ``kind`` is ``int``, ``float``, ``bool``, ``str`` or ``object`` (checked by whoever uses it). ``optional`` allows
+    None. Numbers are at least ``low`` (above it, if ``above``) and at most ``high`` (below it, if ``below``).
+    """
+
+    default: Any
+    meaning: str
+    kind: type
+    optional: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises :class:`ParameterError` unless the value is allowed."""
+        if self.kind is object or (value is None and self.optional):
+            return
+        plain = value.item() if hasattr(value, "item") else value  # a number of NumPy's
+        fits = isinstance(plain, (int, float) if self.kind is float else self.kind)
+        if self.kind in (int, float):
+            fits = fits and not isinstance(plain, bool) and self._in_range(plain)
+        if not fits:
+            raise ParameterError(f"{name} must be {self.expected()}, got {value!r}")
+
+    def _in_range(self, value: float) -> bool:
+        over = value > self.low if self.above else value >= self.low
+        under = value < self.high if self.below else value <= self.high
+        return over and under and math.isfinite(value)
+
+    def expected(self) -> str:
+        """What is allowed, in words."""
+        words = {int: "an integer", float: "a number", bool: "True or False", str: "a string"}[self.kind]
+        bounds = []
+        if self.low > -math.inf:
+            bounds.append(f"{'above' if self.above else 'of at least'} {self.low:g}")
+        if self.high < math.inf:
+            bounds.append(f"{'below' if self.below else 'at most'} {self.high:g}")
+        return f"{words} {' and '.join(bounds)}".strip() + (" or None" if self.optional else "")
+
+
+def _count(default: int | None, meaning: str, low: int = 1) -> Parameter:
+    return Parameter(default, meaning, int, optional=default is None, low=low)
+
+
+def _positive(default: float | None, meaning: str) -> Parameter:
+    return Parameter(default, meaning, float, optional=True, low=0, above=True)
+
+
+def _share(default: float, meaning: str) -> Parameter:
+    return Parameter(default, meaning, float, low=0, high=1, below=True)
+
+
+def _switch(default: bool, meaning: str) -> Parameter:
+    return Parameter(default, meaning, bool)
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "level": Parameter("char", "what a symbol is: char or byte", str),
+    "cell": Parameter("lstm", "recurrent unit: one that `throughtime cells` lists, or a Cell of your own", object),
+    "activation": Parameter("tanh", "of the Elman cell: tanh, relu or sigmoid", str),
+    "hidden_size": _count(None, "units of a layer, H; None: from the amount of data"),
+    "num_layers": _count(1, "recurrent layers one on another"),
+    "residual": _switch(False, "shortcuts around the layers above the first"),
+    "embedding_size": _count(None, "numbers that stand for a symbol; None: one-hot"),
+    "initializer": Parameter("glorot", "initial weights: uniform, normal, identity, glorot or orthogonal", object),
+    "dropout": _share(0.0, "share of each recurrent layer's outputs dropped in training"),
+    "variational_dropout": _share(0.0, "the same with one mask for all steps of a chunk"),
+    "seq_len": _count(64, "steps of a chunk: the gradient goes back to its start, the state is carried on"),
+    "bptt_truncate": _count(None, "each output's gradient goes back this many transitions; None: the chunk", low=0),
+    "batch_size": _count(None, "rows read side by side, N; None: from the amount of data"),
+    "epochs": _count(None, "passes over the data"),
+    "max_steps": _count(None, "training steps"),
+    "minutes": _positive(None, "time to train, turned into steps after timing the first"),
+    "optimizer": Parameter("adam", "sgd, momentum, adagrad, rmsprop, adam or adamw", object),
+    "learning_rate": _positive(None, "step size; None: the optimizer's own"),
+    "schedule": Parameter("cosine", "of the learning rate: constant, cosine, step or plateau", object),
+    "weight_decay": Parameter(
+        None, "of weights, not biases (adamw only); None: the optimizer's own", float, True, low=0
+    ),
+    "clip_norm": _positive(5.0, "largest norm of the whole gradient; None: any"),
+    "clip_value": _positive(None, "largest element of the gradient, clipped first; None: any"),
+    "validation": _share(0.1, "share of the data, its end, that is only scored; 0: none"),
+    "early_stopping": _switch(False, "stop when validation gets no better, and keep the best weights"),
+    "patience": _count(5, "validations without a better one before an early stop"),
+    "engine": Parameter("auto", "what computes: auto or numpy", object),
+    "dtype": Parameter("float32", "float32 or float64", str),
+    "random_state": Parameter(None, "seed; None: another one each time", object),
+    "callbacks": Parameter((), "objects of throughtime.training.Callback that listen to the training", object),
+    "verbose": _count(1, "0: silent, 1: says what it does", low=0),
+}
+"""What all estimators share."""
+
+SAMPLING: Mapping[str, Parameter] = {
+    "temperature": Parameter(1.0, "below 1 bolder, above 1 wilder", float, low=0, above=True),
+    "top_k": _count(None, "only the k likeliest symbols"),
+    "top_p": Parameter(
+        None, "only the likeliest symbols that have this probability together", float, True, 0, 1, above=True
+    ),
+    "greedy": _switch(False, "always the likeliest symbol"),
+}
+"""How a symbol is chosen in generation."""

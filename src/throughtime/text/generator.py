@@ -1,0 +1,557 @@
+"""Learns to write from text."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from throughtime import files, losses
+from throughtime.cells import Cell, match
+from throughtime.engine import random
+from throughtime.engine.protocol import Array, NetworkState
+from throughtime.errors import DataError, ModelFileError, ParameterError
+from throughtime.estimator import Estimator, parameters_from_json, parameters_to_json, resolve_cell
+from throughtime.initializers import get as get_initializer
+from throughtime.layers import Dense, Embedding, Layer, OneHot, recurrent_stack
+from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.network import Network
+from throughtime.optimizers import Optimizer, schedules
+from throughtime.text import sizing
+from throughtime.text.reading import Sources, read
+from throughtime.text.sampling import sampling
+from throughtime.text.vocabulary import Bytes, Unknown, Vocabulary, from_json, level
+from throughtime.training import (
+    RESTART_EVERY,
+    WARM_UP,
+    Corpus,
+    History,
+    Plan,
+    Streams,
+    Training,
+    mean_loss,
+    seconds_per_step,
+)
+from throughtime.training.progress import Progress, clock
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a text was expected."""
+
+    loss: float
+    """Nats per symbol."""
+    symbols: int
+    """How many were counted: all but the first of each document."""
+
+    @property
+    def bits_per_symbol(self) -> float:
+        return self.loss / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many equally likely symbols the model would hesitate as much."""
+        return math.exp(self.loss)
+
+
+class TextGenerator(Estimator):
+    """A recurrent network that learns to write, symbol by symbol, from text.
+
+    Parameters
+    ----------
+    level : {"char", "byte"}, default "char"
+        What a symbol is.
+    cell : str or Cell, default "lstm"
+        The recurrent unit.
+    activation : {"tanh", "relu", "sigmoid"}, default "tanh"
+        Of the Elman cell.
+    hidden_size : int or None, default None
+        Units of a layer, H; None: from the amount of text.
+    num_layers : int, default 1
+    residual : bool, default False
+        Shortcuts around the layers above the first.
+    embedding_size : int or None, default None
+        Numbers that stand for a symbol; None: one-hot.
+    initializer : str or Initializer, default "glorot"
+        ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
+    dropout, variational_dropout : float, default 0
+        Share of each recurrent layer's outputs dropped in training; the second has one mask for all steps of a chunk.
+    seq_len : int, default 64
+        Steps of a chunk. The gradient goes back to its start; the state is carried on to the next.
+    bptt_truncate : int or None, default None
+        Each output's gradient goes back this many transitions; None: to the start of the chunk.
+    batch_size : int or None, default None
+        Rows read side by side, N; None: from the amount of text.
+    epochs, max_steps, minutes : number or None, default None
+        How long to train: one of them, or none to have it chosen from the amount of text.
+    optimizer : str or Rule, default "adam"
+        ``"sgd"``, ``"momentum"``, ``"adagrad"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``.
+    learning_rate : float or None, default None
+        None: the optimizer's own.
+    schedule : str or Schedule, default "cosine"
+        ``"constant"``, ``"cosine"``, ``"step"``, ``"plateau"``.
+    weight_decay : float or None, default None
+        Of AdamW, on weights but not biases; None: 0.01.
+    clip_norm : float or None, default 5.0
+        Largest norm of the whole gradient.
+    clip_value : float or None, default None
+        Largest element of the gradient, clipped first.
+    validation : float, default 0.1
+        Share of the text, its end, that is only scored.
+    early_stopping : bool, default False
+        Stop when validation gets no better, and keep the best weights; else the last ones are kept.
+    patience : int, default 5
+        Validations without a better one before an early stop.
+    engine : {"auto", "numpy"}, default "auto"
+    dtype : {"float32", "float64"}, default "float32"
+    random_state : int, NumPy generator or None, default None
+    callbacks : sequence of Callback, default ()
+    verbose : int, default 1
+        0: silent; 1: says what it does, on standard error.
+
+    Attributes
+    ----------
+    network_ : Network
+    vocabulary_ : Vocabulary
+    classes_ : list
+        The symbols by id, in the order of ``predict_proba``.
+    history_ : History
+        Loss, smoothed loss, validation, learning rate and gradient norm, step by step.
+    training_ : Training
+        The run itself, after ``fit`` (not after ``load``): steps, symbols, seconds.
+    samples_ : list of (int, str)
+        The samples that were shown, and after how many steps; none if ``verbose=0``.
+    hidden_size_, batch_size_, seed_ : int
+        What was chosen.
+    symbols_ : int
+        Length of the text, after ``fit``.
+    validation_loss_ : float or None
+        Of the weights that were kept, in nats per symbol.
+    engine_ : str
+        What computes.
+
+    Examples
+    --------
+    >>> model = TextGenerator(hidden_size=16, max_steps=60, random_state=1, verbose=0)
+    >>> _ = model.fit("to be or not to be, that is the question. " * 20)
+    >>> len(model.generate(10, "to be"))
+    10
+    """
+
+    def __init__(
+        self,
+        *,
+        level: str = "char",
+        cell: str | Cell = "lstm",
+        activation: str = "tanh",
+        hidden_size: int | None = None,
+        num_layers: int = 1,
+        residual: bool = False,
+        embedding_size: int | None = None,
+        initializer: Any = "glorot",
+        dropout: float = 0.0,
+        variational_dropout: float = 0.0,
+        seq_len: int = 64,
+        bptt_truncate: int | None = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        max_steps: int | None = None,
+        minutes: float | None = None,
+        optimizer: Any = "adam",
+        learning_rate: float | None = None,
+        schedule: Any = "cosine",
+        weight_decay: float | None = None,
+        clip_norm: float | None = 5.0,
+        clip_value: float | None = None,
+        validation: float = 0.1,
+        early_stopping: bool = False,
+        patience: int = 5,
+        engine: Any = "auto",
+        dtype: str = "float32",
+        random_state: Any = None,
+        callbacks: Sequence[Any] = (),
+        verbose: int = 1,
+    ) -> None:
+        self.level = level
+        self.cell = cell
+        self.activation = activation
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.residual = residual
+        self.embedding_size = embedding_size
+        self.initializer = initializer
+        self.dropout = dropout
+        self.variational_dropout = variational_dropout
+        self.seq_len = seq_len
+        self.bptt_truncate = bptt_truncate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.max_steps = max_steps
+        self.minutes = minutes
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.validation = validation
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.engine = engine
+        self.dtype = dtype
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ learning
+
+    def fit(self, text: Sources, y: Any = None, *, encoding: str = "utf-8") -> Self:
+        """Learns from text.
+
+        Parameters
+        ----------
+        text : str, bytes, pathlib.Path, or a list of them
+            A string is the text itself; a path is a file, or a folder of text files. Each element of a list, and each
+            file, is a document: the state starts afresh there.
+        y : ignored
+        encoding : str, default "utf-8"
+            Of files.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a parameter makes no sense.
+        DataError
+            If a file cannot be read, or the text is too short to learn from.
+        NonFiniteLoss
+            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+        """
+        optimizer = self._check()
+        reading = read(text, level=self.level, encoding=encoding)
+        if reading.left_out:
+            self._say(f"left out {len(reading.left_out)} files without text, such as {str(reading.left_out[0])!r}")
+        vocabulary = level(self.level).of(reading.texts)
+        if len(vocabulary) < 2:
+            raise DataError(
+                f"the text has {len(vocabulary)} different symbol; at least two are needed to learn from it"
+            )
+        corpus = Corpus.of([vocabulary.encode(document) for document in reading.texts])
+        learned, held_out = corpus.split(self.validation)
+        if learned.predictions < self.seq_len or (self.validation and held_out.predictions < 1):
+            raise DataError(
+                f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
+                f"a sequence needs {self.seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len, or validation=0"
+            )
+        seed = random.seed_of(self.random_state)
+        hidden_size = self.hidden_size or sizing.hidden_size(learned.predictions)
+        layers = self._layers(resolve_cell(self.cell, self.activation), len(vocabulary), hidden_size)
+        network = Network(
+            layers,
+            SoftmaxCrossEntropy(),
+            engine=self.engine,
+            dtype=self.dtype,
+            initializer=self.initializer,
+            random_state=seed,
+        )
+        start = int(vocabulary.encode("\n", unknown="skip")[0]) if 10 in vocabulary.codes else int(corpus.ids[0])
+        self._keep(network, vocabulary, History(len(vocabulary)), seed, hidden_size, start)
+        self.symbols_ = len(corpus.ids)
+        self._train(optimizer, learned, held_out)
+        return self
+
+    def _check(self) -> Optimizer:
+        """All parameters, before anything is read or built."""
+        self.check_parameters()
+        level(self.level)
+        resolve_cell(self.cell, self.activation)
+        get_initializer(self.initializer)
+        schedules.get(self.schedule)
+        if sum(value is not None for value in (self.epochs, self.max_steps, self.minutes)) > 1:
+            raise ParameterError("epochs, max_steps and minutes each say how long to train; give one of them")
+        return Optimizer(
+            self.optimizer, clip_value=self.clip_value, clip_norm=self.clip_norm, weight_decay=self.weight_decay
+        )
+
+    def _layers(self, cell: Cell, symbols: int, hidden_size: int) -> list[Layer]:
+        first: Layer = Embedding(symbols, self.embedding_size) if self.embedding_size else OneHot(symbols)
+        recurrent = recurrent_stack(
+            cell,
+            first.output_size or symbols,
+            hidden_size,
+            num_layers=self.num_layers,
+            residual=self.residual,
+            dropout=self.dropout,
+            variational_dropout=self.variational_dropout,
+        )
+        return [first, *recurrent, Dense(hidden_size, symbols)]
+
+    def _keep(
+        self, network: Network, vocabulary: Vocabulary, history: History, seed: int, hidden_size: int, start: int
+    ) -> None:
+        self.network_ = network
+        self.vocabulary_ = vocabulary
+        self.classes_ = vocabulary.symbols
+        self.history_ = history
+        self.seed_ = seed
+        self.hidden_size_ = hidden_size
+        self.start_ = start
+        self.engine_ = network.engine.name
+
+    def _train(self, optimizer: Optimizer, learned: Corpus, held_out: Corpus) -> None:
+        network = self.network_
+        batch_size = self.batch_size or sizing.batch_size(learned.predictions, self.seq_len)
+        streams = Streams(learned, batch_size, self.seq_len, restart_every=RESTART_EVERY)
+        self.batch_size_ = streams.rows
+        step_seconds = seconds_per_step(network, streams.endless(self.seed_), self.seed_, self.bptt_truncate)
+        duration = sizing.duration(
+            epochs=self.epochs,
+            max_steps=self.max_steps,
+            minutes=self.minutes,
+            steps_per_epoch=streams.steps_per_epoch,
+            symbols_per_step=learned.predictions / streams.steps_per_epoch,
+            validation_symbols=held_out.predictions if self.validation else 0,
+            step_seconds=step_seconds,
+        )
+        plan = Plan(
+            duration.max_steps,
+            self.learning_rate or optimizer.rule.learning_rate,
+            schedules.get(self.schedule),
+            self.seed_,
+            self.bptt_truncate,
+            duration.validate_every,
+            self.patience if self.early_stopping else None,
+            guard=75 * self.minutes if self.minutes else None,
+        )
+        self._say(
+            f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
+            f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation, "
+            f"{len(self.vocabulary_)} different\n"
+            f"{plan.max_steps:,} steps of {streams.rows} x {self.seq_len} symbols "
+            f"({plan.max_steps / streams.steps_per_epoch:.3g} epochs), about {clock(duration.seconds)} with the engine "
+            f"{self.engine_}"
+        )
+        progress = Progress(lambda: self.generate(200, random_state=self.seed_))
+        self.samples_ = progress.samples
+        self.training_ = Training(
+            network,
+            optimizer,
+            plan,
+            self.history_,
+            validate=lambda: mean_loss(network, _scoring_streams(held_out)),
+            callbacks=[*([progress] if self.verbose else []), *self.callbacks],
+        )
+        self.training_.run(streams.endless(self.seed_), streams.rows)
+
+    @property
+    def validation_loss_(self) -> float | None:
+        """Of the weights that were kept: the best with early stopping, else the last; None without validation."""
+        losses = self.history_.validation_loss
+        return (min(losses) if self.early_stopping else losses[-1]) if losses else None
+
+    def _say(self, message: str) -> None:
+        if self.verbose:
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 (said to the user, not written to a result)
+
+    # ------------------------------------------------------------------ writing
+
+    def generate(
+        self,
+        length: int,
+        prime: str | bytes = "",
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        random_state: Any = None,
+        unknown: Unknown = "error",
+    ) -> str:
+        """Writes ``length`` new symbols that continue ``prime`` (which is not repeated).
+
+        Parameters
+        ----------
+        length : int
+        prime : str, default ""
+            What the text begins with. An empty one begins after a line break, if the model knows it.
+        temperature : float, default 1.0
+            Below 1 bolder, above 1 wilder.
+        top_k : int or None
+            Choose among the k likeliest symbols only.
+        top_p : float or None
+            Choose among the likeliest symbols that together have this probability only.
+        greedy : bool, default False
+            Always the likeliest symbol.
+        random_state : int, NumPy generator or None
+        unknown : {"error", "skip"}, default "error"
+            What is done with symbols of the prime that the model never saw.
+
+        Raises
+        ------
+        UnknownSymbol
+            If the prime has a symbol that the model never saw.
+        ParameterError
+            If a parameter makes no sense.
+        """
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "greedy": greedy}
+        return "".join(self.stream(length, prime, **options, random_state=random_state, unknown=unknown))
+
+    def stream(
+        self,
+        length: int,
+        prime: str | bytes = "",
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        random_state: Any = None,
+        unknown: Unknown = "error",
+    ) -> Iterator[str]:
+        """What ``generate`` writes, piece by piece as it comes."""
+        self.check_fitted()
+        if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 0:
+            raise ParameterError(f"length must be an integer of at least 0, got {length!r}")
+        chosen = sampling(temperature, top_k, top_p, greedy)
+        ids = self.vocabulary_.encode(prime, what="the prime", unknown=unknown)
+        seed = random.seed_of(random_state)
+        return self._pieces(ids, int(length), chosen, random.key(seed, "sample"))
+
+    def _pieces(self, prime: Array, length: int, chosen: Any, key: random.Key) -> Iterator[str]:
+        network = self.network_
+        ids = prime if len(prime) else np.array([self.start_])
+        outputs, state = self._outputs(ids)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for piece in network.engine.generate(network, outputs[-1:], state, length, chosen, key):
+            codes = self.vocabulary_.codes[piece[:, 0].astype(np.int64)]
+            if isinstance(self.vocabulary_, Bytes):
+                yield decoder.decode(codes.astype(np.uint8).tobytes())
+            else:
+                yield self.vocabulary_.join(codes)
+        if rest := decoder.decode(b"", final=True):
+            yield rest
+
+    # ------------------------------------------------------------------ reading
+
+    def evaluate(self, text: Sources, *, encoding: str = "utf-8", unknown: Unknown = "error") -> Evaluation:
+        """How well the model expects a text: every symbol but the first of each document is scored once.
+
+        The text is read in parallel streams, each warmed up on the 256 symbols before it, uncounted.
+
+        Raises
+        ------
+        UnknownSymbol
+            If the text has a symbol that the model never saw.
+        DataError
+            If the text cannot be read, or has fewer than two symbols.
+        """
+        self.check_fitted()
+        texts = read(text, level=self.vocabulary_.level, encoding=encoding).texts
+        corpus = Corpus.of([self.vocabulary_.encode(document, unknown=unknown) for document in texts])
+        if corpus.predictions < 1:
+            raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
+        return Evaluation(mean_loss(self.network_, _scoring_streams(corpus)), corpus.predictions)
+
+    def predict(self, text: str | bytes, *, unknown: Unknown = "error") -> str | bytes:
+        """The likeliest next symbol after each position: a text of the same length."""
+        ids = self._probabilities(text, unknown).argmax(axis=1)
+        codes = self.vocabulary_.codes[ids]
+        if isinstance(self.vocabulary_, Bytes):
+            return bytes(codes.astype(np.uint8))
+        return self.vocabulary_.join(codes)
+
+    def predict_proba(self, text: str | bytes, *, unknown: Unknown = "error") -> Array:
+        """The probability of each symbol after each position: ``[len(text), K]``, columns as in ``classes_``."""
+        return self._probabilities(text, unknown)
+
+    def _probabilities(self, text: str | bytes, unknown: Unknown) -> Array:
+        self.check_fitted()
+        ids = self.vocabulary_.encode(text, unknown=unknown)
+        if not len(ids):
+            raise DataError("the text is empty; there is no position to predict from")
+        outputs, _ = self._outputs(ids)
+        return losses.softmax(outputs)
+
+    def _outputs(self, ids: Array) -> tuple[Array, NetworkState]:
+        """The outputs ``[T, K]`` of one row read from an empty state, and the state at its end."""
+        outputs, state = self.network_.forward(ids[:, None])
+        return outputs[:, 0], state
+
+    # ------------------------------------------------------------------ pictures and files
+
+    def plot_history(self, ax: Any = None) -> Any:
+        """Draws the loss over the steps; returns matplotlib's axes."""
+        from throughtime.inspection.plots import plot_history
+
+        self.check_fitted()
+        return plot_history(self.history_, ax)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model into one file; equal training gives equal bytes.
+
+        Raises
+        ------
+        OutputError
+            If the place cannot be written to.
+        """
+        self.check_fitted()
+        cell = resolve_cell(self.cell, self.activation)
+        metadata = {
+            "kind": "TextGenerator",
+            "parameters": parameters_to_json(self.get_params()),
+            "cell": {"name": cell.name, "fingerprint": cell.fingerprint},
+            "vocabulary": self.vocabulary_.to_json(),
+            "fitted": {"hidden_size": self.hidden_size_, "seed": self.seed_, "start": self.start_},
+        }
+        files.save(path, {**self.network_.parameters, **self.history_.to_arrays()}, metadata)
+
+    @classmethod
+    def from_file(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
+    ) -> TextGenerator:
+        """The model that ``save`` wrote; :func:`throughtime.load` calls it.
+
+        Raises
+        ------
+        ModelFileError
+            If the contents do not fit together.
+        CellError
+            If the model's cell is not known, or is another one of the same name.
+        """
+        try:
+            cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
+            parameters = parameters_from_json(metadata["parameters"])
+            fitted = metadata["fitted"]
+            seed, hidden_size, start = (int(fitted[name]) for name in ("seed", "hidden_size", "start"))
+            model = cls(**parameters, engine=engine, random_state=seed)
+            if resolve_cell(cell if model.cell == cell.name else model.cell, model.activation) != cell:
+                model.cell = cell
+            model.check_parameters()
+            vocabulary = from_json(metadata["vocabulary"])
+            weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
+            layers = model._layers(cell, len(vocabulary), hidden_size)
+            network = Network(layers, SoftmaxCrossEntropy(), engine=engine, dtype=model.dtype, parameters=weights)
+            history = History.from_arrays(len(vocabulary), tensors)
+            if not 0 <= start < len(vocabulary):
+                raise ValueError(f"start symbol {start}")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ModelFileError) or type(error).__name__ == "CellError":
+                raise
+            raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
+        model._keep(network, vocabulary, history, seed, hidden_size, start)
+        return model
+
+
+def _scoring_streams(corpus: Corpus) -> Streams:
+    """Rows long enough that warming them up costs little."""
+    rows = max(1, min(64, corpus.predictions // (8 * WARM_UP)))
+    return Streams(corpus, rows, 128, warm_up=WARM_UP)

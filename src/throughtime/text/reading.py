@@ -1,0 +1,128 @@
+"""Gets text from strings, files and folders, and says plainly what cannot be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from throughtime.errors import DataError
+from throughtime.text.vocabulary import Text
+
+Source = str | bytes | Path
+Sources = Source | Sequence[Source]
+
+
+class Reading(NamedTuple):
+    """The documents, and the files of folders that hold no text in this encoding."""
+
+    texts: list[Text]
+    left_out: list[Path]
+
+
+def read(source: Sources, *, level: str, encoding: str = "utf-8") -> Reading:
+    """The documents: a string or file is one, a folder or list has several.
+
+    Parameters
+    ----------
+    source : str, bytes, Path, or a list of them
+        A string is text itself; a :class:`~pathlib.Path` is a file, or a folder of which every file that holds text is
+        read; hidden files, and those that are empty or hold no text, are left out.
+    level : {"char", "byte"}
+        Bytes are read as they are.
+    encoding : str, default "utf-8"
+
+    Raises
+    ------
+    DataError
+        If a file is missing, empty, binary or in another encoding; if a short string names a file that exists; if
+        there is nothing to read.
+    """
+    sources = [source] if isinstance(source, (str, bytes, Path)) else list(source)
+    if not sources:
+        raise DataError("an empty list was given; expected at least one text")
+    texts: list[Text] = []
+    left_out: list[Path] = []
+    for item in sources:
+        if isinstance(item, Path) and item.is_dir():
+            found = _read_folder(item, level, encoding)
+            texts += found.texts
+            left_out += found.left_out
+        elif isinstance(item, Path):
+            texts.append(_read_file(item, level, encoding))
+        elif isinstance(item, (str, bytes)):
+            texts.append(_given(item))
+        else:
+            raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(item).__name__}")
+    if not any(texts):
+        raise DataError("the text is empty; expected something to read")
+    return Reading(texts, left_out)
+
+
+def _given(text: Text) -> Text:
+    if isinstance(text, str) and 0 < len(text) < 260 and "\n" not in text and "\0" not in text and os.path.exists(text):  # noqa: PTH110 (a Path would raise where a name is too long)
+        raise DataError(
+            f"{text!r} was given as text, but is the name of a file; to read it pass pathlib.Path({text!r})"
+        )
+    return text
+
+
+def _read_file(path: Path, level: str, encoding: str) -> Text:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"there is no file {str(path)!r}") from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    if not data:
+        raise DataError(f"{str(path)!r} is empty; expected text")
+    return data if level == "byte" else decode(data, str(path), encoding)
+
+
+def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
+    """The text of a file, its line ends made the same.
+
+    Raises
+    ------
+    DataError
+        If it is binary, or in another encoding; the message names the offset.
+    """
+    try:
+        text = data.decode("utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding)
+    except LookupError:
+        raise DataError(
+            f"there is no encoding {encoding!r}; known ones are utf-8, latin-1, cp1252, utf-16, ..."
+        ) from None
+    except UnicodeDecodeError as error:
+        if b"\0" in data[:8192]:
+            raise DataError(_binary(name, data.index(b"\0"))) from None
+        raise DataError(
+            f"{name!r} is not {encoding}: byte 0x{data[error.start]:02x} at offset {error.start}; pass the encoding it "
+            "has (encoding='latin-1', --encoding latin-1), or use level='byte'"
+        ) from None
+    if "\0" in text:
+        raise DataError(_binary(name, data.index(b"\0")))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _binary(name: str, offset: int) -> str:
+    return f"{name!r} is a binary file (a zero byte at offset {offset}); expected text, or use level='byte'"
+
+
+def _read_folder(folder: Path, level: str, encoding: str) -> Reading:
+    found = Reading([], [])
+    for path in sorted(_files(folder)):
+        try:
+            found.texts.append(_read_file(path, level, encoding))
+        except DataError:
+            found.left_out.append(path)  # a folder may hold pictures and the like
+    if not found.texts:
+        raise DataError(f"the folder {str(folder)!r} holds no text files ({len(found.left_out)} files looked at)")
+    return found
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path

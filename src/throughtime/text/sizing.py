@@ -1,0 +1,82 @@
+"""Chooses sizes and duration from the amount of text, where the user leaves them open."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from throughtime.errors import ParameterError
+
+VALIDATION_COST = 0.1
+"""Scoring the validation part may take this share of the time of training."""
+
+FORWARD_SHARE = 1 / 3
+"""A pass forward costs about this share of a training step."""
+
+
+def hidden_size(predictions: int) -> int:
+    """Units for a text of this many symbols."""
+    return 128 if predictions < 300_000 else 256 if predictions < 3_000_000 else 512
+
+
+def batch_size(predictions: int, seq_len: int) -> int:
+    """Rows that leave at least about fifty steps in a pass over the text."""
+    return max(4, min(32, predictions // (50 * seq_len)))
+
+
+def default_steps(steps_per_epoch: int) -> int:
+    """Steps where nobody said how long: ten passes, more of a small text, fewer of a large one."""
+    return max(min(10 * steps_per_epoch, 10_000), 1_000, steps_per_epoch)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """How long a training lasts."""
+
+    max_steps: int
+    validate_every: int | None
+    seconds: float
+    """Estimated."""
+
+
+def duration(
+    *,
+    epochs: int | None,
+    max_steps: int | None,
+    minutes: float | None,
+    steps_per_epoch: int,
+    symbols_per_step: float,
+    validation_symbols: int,
+    step_seconds: float,
+) -> Duration:
+    """The number of steps, how often to validate, and the estimated time.
+
+    Raises
+    ------
+    ParameterError
+        If more than one of ``epochs``, ``max_steps`` and ``minutes`` is given.
+    """
+    given = {"epochs": epochs, "max_steps": max_steps, "minutes": minutes}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ParameterError(f"{named[0]} and {named[1]} both say how long to train; give one of them")
+    score_seconds = FORWARD_SHARE * step_seconds * validation_symbols / symbols_per_step
+
+    def whole(steps: int) -> Duration:
+        if not validation_symbols:
+            return Duration(steps, None, steps * step_seconds)
+        affordable = FORWARD_SHARE * validation_symbols / symbols_per_step / VALIDATION_COST
+        every = max(1, math.ceil(steps / 20), math.ceil(affordable))
+        return Duration(steps, every, steps * step_seconds + math.ceil(steps / every) * score_seconds)
+
+    if max_steps is not None:
+        return whole(max_steps)
+    if epochs is not None:
+        return whole(epochs * steps_per_epoch)
+    if minutes is None:
+        return whole(default_steps(steps_per_epoch))
+    budget = 60 * minutes
+    steps = max(1, int(budget / step_seconds))
+    while steps > 1 and whole(steps).seconds > budget:
+        steps = max(1, min(steps - 1, int(steps * budget / whole(steps).seconds)))
+    return whole(steps)

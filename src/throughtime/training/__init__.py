@@ -1,0 +1,23 @@
+"""Streams of batches, the training loop, its history, and what listens to it."""
+
+from __future__ import annotations
+
+from throughtime.training.callbacks import Callback
+from throughtime.training.history import History
+from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step
+from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Corpus, Streams, restart
+
+__all__ = [
+    "RESTART_EVERY",
+    "WARM_UP",
+    "Callback",
+    "Chunk",
+    "Corpus",
+    "History",
+    "Plan",
+    "Streams",
+    "Training",
+    "mean_loss",
+    "restart",
+    "seconds_per_step",
+]

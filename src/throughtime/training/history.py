@@ -1,0 +1,70 @@
+"""What happened in a training, step by step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SMOOTHING = 0.999
+"""The character-RNN scripts' ``smooth_loss = smooth_loss * 0.999 + loss * 0.001``."""
+
+
+@dataclass
+class History:
+    """Figures of a training. Losses are in nats per symbol.
+
+    Parameters
+    ----------
+    symbols : int
+        Size of the vocabulary, K.
+    loss, learning_rate, gradient_norm : list of float
+        One for each step; the norm is that before clipping.
+    validation_steps, validation_loss : list
+        After how many steps the validation part was scored, and the result.
+    """
+
+    symbols: int
+    loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    validation_steps: list[int] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[int]:
+        """1, 2, ... for each step."""
+        return list(range(1, len(self.loss) + 1))
+
+    @property
+    def smooth_loss(self) -> list[float]:
+        """The tutorials' smoothed loss, per symbol, starting at log K: what guessing at random costs."""
+        smooth = math.log(self.symbols)
+        curve = []
+        for loss in self.loss:
+            smooth = SMOOTHING * smooth + (1 - SMOOTHING) * loss
+            curve.append(smooth)
+        return curve
+
+    @property
+    def train_loss(self) -> float:
+        """The mean loss of the last hundred steps (NaN before the first)."""
+        return float(np.mean(self.loss[-100:])) if self.loss else math.nan
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All lists as arrays, for a model file."""
+        return {
+            f"history.{name}": np.array(value, np.float64)
+            for name, value in vars(self).items()
+            if isinstance(value, list)
+        }
+
+    @classmethod
+    def from_arrays(cls, symbols: int, arrays: dict[str, npt.NDArray[Any]]) -> History:
+        """What ``to_arrays`` gave."""
+        lists = {name: arrays[f"history.{name}"].tolist() for name in vars(cls(symbols)) if name != "symbols"}
+        lists["validation_steps"] = [int(step) for step in lists["validation_steps"]]
+        return cls(symbols, **lists)

@@ -1,0 +1,204 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NoReturn
+
+from throughtime.engine.protocol import Array, NetworkState, StepResult
+from throughtime.errors import NonFiniteLoss
+from throughtime.layers import Noise
+from throughtime.network import Network
+from throughtime.optimizers import Optimizer
+from throughtime.optimizers.schedules import Schedule
+from throughtime.training.callbacks import Callback
+from throughtime.training.history import History
+from throughtime.training.streams import Chunk, Streams, restart
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is decided before the first step.
+
+    ``validate_every`` and ``patience`` (how many validations without a better one end the training, the best weights
+    being kept) may be None: never. ``guard`` is a number of seconds after which the clock ends the training.
+    """
+
+    max_steps: int
+    learning_rate: float
+    schedule: Schedule
+    seed: int
+    bptt_truncate: int | None = None
+    validate_every: int | None = None
+    patience: int | None = None
+    guard: float | None = None
+
+
+class Training:
+    """One training of a network.
+
+    Parameters
+    ----------
+    network, optimizer, plan
+    history : History
+        Filled as the training goes on.
+    validate : callable
+        Gives the validation loss; asked only if the plan has ``validate_every``.
+    callbacks : sequence of Callback
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        plan: Plan,
+        history: History,
+        *,
+        validate: Callable[[], float] = lambda: math.nan,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self.plan = plan
+        self.history = history
+        self.validate = validate
+        self.callbacks = callbacks
+        self.step = 0
+        self.symbols = 0
+        self.seconds = 0.0
+        self.stopped: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """Ends the training after this step."""
+        self.stopped = reason
+
+    def run(self, chunks: Iterator[Chunk], rows: int) -> None:
+        """Trains until the plan, a callback, or the patience ends it.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If a loss or a gradient is not finite. The network then has the weights of the last finite loss.
+        """
+        began = time.perf_counter()
+        engine, plan = self.network.engine, self.plan
+        state = self.network.initial_state(rows)
+        good = self._weights()
+        best, best_loss, waited = good, math.inf, 0
+        self._tell(Callback.on_start)
+        try:
+            while self.step < plan.max_steps and not self.stopped:
+                before = self._weights()
+                group = list(islice(chunks, self._group_size(engine.steps_per_call)))
+                results, state = engine.train_steps(self, group, state, self.step)
+                self._record(results, group, good)
+                good = before
+                self.seconds = time.perf_counter() - began
+                self._tell(Callback.on_step)
+                if self._validates():
+                    loss = self._score(good)
+                    best, best_loss, waited = (
+                        (self._weights(), loss, 0) if loss < best_loss else (best, best_loss, waited + 1)
+                    )
+                    if plan.patience is not None and waited >= plan.patience:
+                        self.stop(f"the validation loss has not improved {waited} times")
+                if plan.guard is not None and self.seconds > plan.guard:
+                    self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
+            if plan.patience is not None and best_loss < math.inf:
+                self.network.set_parameters(best)
+        finally:
+            self.seconds = time.perf_counter() - began
+            self._tell(Callback.on_end)
+
+    def train_step(self, batch: Chunk, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]:
+        """One step: the loss and its gradients, clipping, the update. Nothing is changed if they are not finite."""
+        plan = self.plan
+        found = self.network.loss_and_gradients(
+            batch.batch, restart(state, batch.fresh), noise=Noise(plan.seed, step), bptt_truncate=plan.bptt_truncate
+        )
+        engine = self.network.engine
+        norm = engine.global_norm(found.parameters)
+        rate = plan.learning_rate * plan.schedule.factor(step, plan.max_steps, self.history.validation_loss)
+        if math.isfinite(found.loss) and math.isfinite(norm):
+            self.optimizer.apply(
+                engine, self.network.parameters, found.parameters, step=step, learning_rate=rate, norm=norm
+            )
+        return StepResult(found.loss, norm, rate), found.state
+
+    def _weights(self) -> dict[str, Array]:
+        return {name: w.copy() for name, w in self.network.parameters.items()}
+
+    def _group_size(self, most: int) -> int:
+        """How many steps to do in one call: never past the end or the next validation."""
+        left = self.plan.max_steps - self.step
+        every = self.plan.validate_every
+        return min(most, left, every - self.step % every if every else left)
+
+    def _record(self, results: Sequence[StepResult], group: Sequence[Chunk], good: dict[str, Array]) -> None:
+        for result, chunk in zip(results, group, strict=True):
+            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
+                figures = f"loss {result.loss:g}, gradient norm {result.gradient_norm:g}"
+                self._give_up(good, f"step {self.step + 1:,} met numbers that are not finite ({figures})")
+            self.step += 1
+            self.symbols += chunk.symbols
+            self.history.loss.append(result.loss)
+            self.history.gradient_norm.append(result.gradient_norm)
+            self.history.learning_rate.append(result.learning_rate)
+
+    def _give_up(self, good: dict[str, Array], reason: str) -> NoReturn:
+        self.network.set_parameters(good)
+        self.stopped = reason
+        raise NonFiniteLoss(
+            f"{reason}; the weights of the last finite loss are kept. Try a smaller learning_rate, or clip_norm."
+        )
+
+    def _validates(self) -> bool:
+        every = self.plan.validate_every
+        if every is None:
+            return False
+        return self.step % every == 0 or self.step == self.plan.max_steps or self.stopped is not None
+
+    def _score(self, good: dict[str, Array]) -> float:
+        loss = self.validate()
+        if not math.isfinite(loss):
+            self._give_up(good, f"the validation loss was {loss:g} after step {self.step:,}")
+        self.history.validation_steps.append(self.step)
+        self.history.validation_loss.append(loss)
+        self._tell(Callback.on_validation)
+        return loss
+
+    def _tell(self, event: Callable[[Callback, Training], None]) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event.__name__)(self)
+
+
+def mean_loss(network: Network, streams: Streams) -> float:
+    """The loss in nats for each counted symbol, every one counted once, without dropout."""
+    state = network.initial_state(streams.rows)
+    total, symbols = 0.0, 0
+    for chunk in streams.once():
+        state = restart(state, chunk.fresh)
+        if chunk.symbols:
+            loss, state = network.loss(chunk.batch, state)
+            total += loss * chunk.symbols
+            symbols += chunk.symbols
+        else:
+            _, state = network.forward(chunk.batch.x, state, lengths=chunk.batch.lengths)
+    return total / symbols
+
+
+def seconds_per_step(network: Network, chunks: Iterator[Chunk], plan_seed: int, bptt_truncate: int | None) -> float:
+    """How long a training step takes here: the best of a few whose results are thrown away."""
+    best, began = math.inf, time.perf_counter()
+    for number, chunk in enumerate(islice(chunks, 20)):
+        start = time.perf_counter()
+        found = network.loss_and_gradients(chunk.batch, noise=Noise(plan_seed, 0), bptt_truncate=bptt_truncate)
+        network.engine.global_norm(found.parameters)
+        best = min(best, time.perf_counter() - start)
+        if number >= 2 and time.perf_counter() - began > 0.5:
+            break
+    return best

@@ -1,0 +1,108 @@
+"""Shows a training as it goes, on standard error: a bar in a terminal or a notebook, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from throughtime.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from throughtime.training.loop import Training
+
+LINE_EVERY = 10.0
+"""Seconds between plain lines."""
+
+SAMPLES_AT = (0.02, 0.25, 0.5, 1.0)
+"""Parts of the training after which a sample is shown."""
+
+
+class Progress(Callback):
+    """Loss, bits, symbols per second, time left, and a sample now and then.
+
+    Parameters
+    ----------
+    sample : callable, optional
+        Gives a sample.
+
+    Attributes
+    ----------
+    samples : list of (int, str)
+        The samples shown so far, and after how many steps.
+    """
+
+    def __init__(self, sample: Callable[[], str] | None = None) -> None:
+        self.sample = sample
+        self.samples: list[tuple[int, str]] = []
+        self._next_line = 0.0
+        self._console: Any = None
+        self._bar: Any = None
+
+    def on_start(self, run: Training) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._next_line = time.monotonic() + LINE_EVERY
+        if self._console.is_terminal or self._console.is_jupyter:
+            columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self._console, transient=False)
+            self._bar.add_task("", total=run.plan.max_steps, figures="")
+            self._bar.start()
+
+    def on_step(self, run: Training) -> None:
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=run.step, figures=_figures(run))
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY
+            left = run.seconds / run.step * (run.plan.max_steps - run.step)
+            self._say(f"step {run.step:,} of {run.plan.max_steps:,}: {_figures(run)}, {clock(left)} left")
+        if self.sample is not None and self._sample_is_due(run):
+            text = self.sample()
+            self.samples.append((run.step, text))
+            self._say(f"--- after {run.step:,} steps, {_figures(run)}\n{printable(text)}\n---")
+
+    def on_validation(self, run: Training) -> None:
+        loss = run.history.validation_loss[-1]
+        self._say(f"step {run.step:,}: validation {loss:.4f} nats, {loss / math.log(2):.3f} bits per symbol")
+
+    def on_end(self, run: Training) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if run.stopped:
+            self._say(f"stopped: {run.stopped}")
+
+    def _sample_is_due(self, run: Training) -> bool:
+        taken = len(self.samples)
+        return taken < len(SAMPLES_AT) and run.step >= SAMPLES_AT[taken] * run.plan.max_steps
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._console.print(text)
+        else:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 (a plain line is what is wanted here)
+
+
+def _figures(run: Training) -> str:
+    loss = run.history.train_loss
+    rate = run.symbols / run.seconds if run.seconds else 0
+    return f"loss {loss:.3f}, {loss / math.log(2):.2f} bits, {rate:,.0f} symbols/s"
+
+
+def clock(seconds: float) -> str:
+    """``1 h 05 min``, ``3 min 20 s`` or ``12 s``."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole} s"
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which could take over a terminal; line breaks and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text)

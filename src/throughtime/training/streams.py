@@ -1,0 +1,166 @@
+"""Cuts sequences of tokens into rows that are read side by side, chunk after chunk, with the state carried along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from throughtime.engine.protocol import Array, NetworkState
+from throughtime.engine.random import generator, key
+from throughtime.network import Batch
+
+WARM_UP = 256
+"""How many symbols before a part are read, uncounted, so that its score does not start from an empty state."""
+
+RESTART_EVERY = 16
+"""After how many chunks a row in training begins anew: a network that never does may fail from an empty state."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Token sequences one after another.
+
+    ``ids`` holds all symbols, ``bounds [n + 1]`` where each sequence starts and the last one ends.
+    """
+
+    ids: Array
+    bounds: Array
+
+    @classmethod
+    def of(cls, sequences: list[Array]) -> Corpus:
+        """One sequence after another."""
+        return cls(np.concatenate(sequences), np.cumsum([0, *map(len, sequences)]))
+
+    @property
+    def predictions(self) -> int:
+        """How many symbols have one before them in their sequence."""
+        return int(np.maximum(np.diff(self.bounds) - 1, 0).sum())
+
+    def split(self, share: float) -> tuple[Corpus, Corpus]:
+        """All but the last ``share`` of the symbols, and the rest; a sequence may be cut in two."""
+        cut = len(self.ids) - int(len(self.ids) * share)
+        before = np.append(self.bounds[self.bounds < cut], cut)
+        after = np.append(cut, self.bounds[self.bounds > cut]) - cut
+        return Corpus(self.ids[:cut], before), Corpus(self.ids[cut:], after)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A batch, which of its rows begin anew (their state is zero), and how many symbols it counts."""
+
+    batch: Batch
+    fresh: Array
+    symbols: int
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The rows that a corpus is read in.
+
+    A sequence is cut into pieces, so that there is one for each row; a row that has finished its piece takes the next.
+    A chunk has at most ``seq_len`` steps; those of one piece are equally long, to within one.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    batch_size : int
+        How many rows there may be. Fewer, where the corpus is too short to give each one chunk.
+    seq_len : int
+    warm_up : int, default 0
+        How many symbols before each piece are read without being counted.
+    restart_every : int or None, default None
+        The most chunks that a piece may have.
+    """
+
+    corpus: Corpus
+    batch_size: int
+    seq_len: int
+    warm_up: int = 0
+    restart_every: int | None = None
+
+    def pieces(self) -> Array:
+        """``[P, 3]``: where reading starts, where counting starts, and where it ends, in predictions of the corpus."""
+        starts, ends = self.corpus.bounds[:-1], self.corpus.bounds[1:] - 1
+        longest = max(self.seq_len, -(-self.corpus.predictions // self.batch_size))
+        if self.restart_every is not None:
+            longest = min(longest, self.restart_every * self.seq_len)
+        pieces = []
+        for start, end in zip(starts[ends > starts], ends[ends > starts], strict=True):
+            cuts = np.linspace(start, end, -(-(end - start) // longest) + 1).astype(np.int64)
+            reading = np.maximum(cuts[:-1] - self.warm_up, start)
+            pieces.append(np.stack([reading, cuts[:-1], cuts[1:]], axis=1))
+        return np.concatenate(pieces)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are read side by side."""
+        return min(self.batch_size, len(self.pieces()))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many chunks of all rows make one pass over the corpus, rounded up."""
+        pieces = self.pieces()
+        chunks = int((-(-(pieces[:, 2] - pieces[:, 0]) // self.seq_len)).sum())
+        return -(-chunks // min(self.batch_size, len(pieces)))
+
+    def once(self) -> Iterator[Chunk]:
+        """Every symbol once, in order; rows that have nothing left have length 0."""
+        return self._chunks(iter(self.pieces()))
+
+    def endless(self, seed: int) -> Iterator[Chunk]:
+        """Pass after pass. Where there are more pieces than rows, their order is drawn anew for each pass."""
+        pieces = self.pieces()
+
+        def queue() -> Iterator[Array]:
+            epoch = 0
+            while True:
+                if len(pieces) > self.batch_size:
+                    yield from pieces[generator(key(seed, "order", epoch)).permutation(len(pieces))]
+                else:
+                    yield from pieces
+                epoch += 1
+
+        return self._chunks(queue())
+
+    def _chunks(self, queue: Iterator[Array]) -> Iterator[Chunk]:
+        ids = self.corpus.ids
+        rows = self.rows
+        place = np.zeros(rows, np.int64)  # where each row stands
+        counted = np.zeros(rows, np.int64)  # from where it is counted
+        left = np.zeros(rows, np.int64)  # how many steps its piece has left
+        chunks_left = np.zeros(rows, np.int64)
+        while True:
+            fresh = left == 0
+            for row in np.nonzero(fresh)[0]:
+                piece = next(queue, None)
+                if piece is None:
+                    break
+                place[row], counted[row], end = piece
+                left[row] = end - place[row]
+                chunks_left[row] = -(-left[row] // self.seq_len)
+            if not left.any():
+                return
+            lengths = -(-left // np.maximum(chunks_left, 1))
+            steps = np.arange(lengths.max())[:, None]
+            where = np.minimum(place + steps, len(ids) - 2)
+            weights = (steps < lengths) & (where >= counted)
+            whole = bool(np.all(lengths == len(steps)))
+            batch = Batch(
+                x=ids[where],
+                targets=ids[where + 1],
+                weights=None if weights.all() else weights,
+                lengths=None if whole else lengths,
+            )
+            yield Chunk(batch, fresh, int(weights.sum()))
+            place += lengths
+            left -= lengths
+            chunks_left -= lengths > 0
+
+
+def restart(state: NetworkState, fresh: Array) -> NetworkState:
+    """The state with the rows that begin anew set to zero."""
+    if not fresh.any():
+        return state
+    return {name: tuple(np.where(fresh[:, None], 0, s) for s in states) for name, states in state.items()}
