@@ -23,6 +23,8 @@ class Estimator:
         """The constructor's parameters, in order."""
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
+    random_state: Any
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name."""
         return {name: getattr(self, name) for name in self.parameter_names()}
@@ -55,9 +57,20 @@ class Estimator:
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
 
+    def __sklearn_tags__(self) -> Any:
+        """For scikit-learn's tools, which ask for it; nothing else needs scikit-learn."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(two_d_array=False, string=True),
+            non_deterministic=self.random_state is None,
+        )
+
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self).__init__).parameters
-        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k].default]
+        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
 
 

@@ -31,7 +31,7 @@ def _rule(name: str, weight_decay: float | None, beta1: float, beta2: float, eps
         name,
         _step,
         coefficients,
-        learning_rate=5e-3,
+        learning_rate=1e-2,
         slots=("first_moment", "second_moment"),
         weight_decay=weight_decay,
         settings={"beta1": beta1, "beta2": beta2, "epsilon": epsilon},

@@ -13,32 +13,24 @@ from typing import Any, Self
 import numpy as np
 
 from throughtime import files, losses
-from throughtime.cells import Cell, match
+from throughtime.cells import Cell
+from throughtime.engine import make as make_engine
 from throughtime.engine import random
 from throughtime.engine.protocol import Array, NetworkState
-from throughtime.errors import DataError, ModelFileError, ParameterError
-from throughtime.estimator import Estimator, parameters_from_json, parameters_to_json, resolve_cell
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimator import Estimator, resolve_cell
 from throughtime.initializers import get as get_initializer
-from throughtime.layers import Dense, Embedding, Layer, OneHot, recurrent_stack
 from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.text import sizing
+from throughtime.text.learning import Lesson, layers, make_plan, prepare, scoring_streams, training_streams
+from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Sources, read
 from throughtime.text.sampling import sampling
-from throughtime.text.vocabulary import Bytes, Unknown, Vocabulary, from_json, level
-from throughtime.training import (
-    RESTART_EVERY,
-    WARM_UP,
-    Corpus,
-    History,
-    Plan,
-    Streams,
-    Training,
-    mean_loss,
-    seconds_per_step,
-)
-from throughtime.training.progress import Progress, clock
+from throughtime.text.vocabulary import Bytes, Unknown, level
+from throughtime.training import Corpus, History, Training, mean_loss
+from throughtime.training.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -237,36 +229,26 @@ class TextGenerator(Estimator):
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
         optimizer = self._check()
-        reading = read(text, level=self.level, encoding=encoding)
-        if reading.left_out:
-            self._say(f"left out {len(reading.left_out)} files without text, such as {str(reading.left_out[0])!r}")
-        vocabulary = level(self.level).of(reading.texts)
-        if len(vocabulary) < 2:
-            raise DataError(
-                f"the text has {len(vocabulary)} different symbol; at least two are needed to learn from it"
-            )
-        corpus = Corpus.of([vocabulary.encode(document) for document in reading.texts])
-        learned, held_out = corpus.split(self.validation)
-        if learned.predictions < self.seq_len or (self.validation and held_out.predictions < 1):
-            raise DataError(
-                f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
-                f"a sequence needs {self.seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len, or validation=0"
-            )
         seed = random.seed_of(self.random_state)
-        hidden_size = self.hidden_size or sizing.hidden_size(learned.predictions)
-        layers = self._layers(resolve_cell(self.cell, self.activation), len(vocabulary), hidden_size)
+        reading = read(text, level=self.level, encoding=encoding)
+        lesson = prepare(reading.texts, level_name=self.level, validation=self.validation, seq_len=self.seq_len)
+        vocabulary, corpus = lesson.vocabulary, lesson.learned
+        hidden_size = self.hidden_size or sizing.hidden_size(corpus.predictions)
         network = Network(
-            layers,
+            layers(self, resolve_cell(self.cell, self.activation), len(vocabulary), hidden_size),
             SoftmaxCrossEntropy(),
             engine=self.engine,
             dtype=self.dtype,
             initializer=self.initializer,
             random_state=seed,
         )
-        start = int(vocabulary.encode("\n", unknown="skip")[0]) if 10 in vocabulary.codes else int(corpus.ids[0])
-        self._keep(network, vocabulary, History(len(vocabulary)), seed, hidden_size, start)
-        self.symbols_ = len(corpus.ids)
-        self._train(optimizer, learned, held_out)
+        line_break = vocabulary.encode("\n", unknown="skip")
+        start = int(line_break[0]) if len(line_break) else int(corpus.ids[0])
+        self._keep(Fitted(network, vocabulary, History(len(vocabulary)), seed, hidden_size, start))
+        self.symbols_ = len(corpus.ids) + len(lesson.held_out.ids)
+        if reading.left_out:
+            self._say(f"left out {len(reading.left_out)} files without text, such as {str(reading.left_out[0])!r}")
+        self._train(optimizer, lesson)
         return self
 
     def _check(self) -> Optimizer:
@@ -276,70 +258,29 @@ class TextGenerator(Estimator):
         resolve_cell(self.cell, self.activation)
         get_initializer(self.initializer)
         schedules.get(self.schedule)
+        make_engine(self.engine, self.dtype)
         if sum(value is not None for value in (self.epochs, self.max_steps, self.minutes)) > 1:
             raise ParameterError("epochs, max_steps and minutes each say how long to train; give one of them")
         return Optimizer(
             self.optimizer, clip_value=self.clip_value, clip_norm=self.clip_norm, weight_decay=self.weight_decay
         )
 
-    def _layers(self, cell: Cell, symbols: int, hidden_size: int) -> list[Layer]:
-        first: Layer = Embedding(symbols, self.embedding_size) if self.embedding_size else OneHot(symbols)
-        recurrent = recurrent_stack(
-            cell,
-            first.output_size or symbols,
-            hidden_size,
-            num_layers=self.num_layers,
-            residual=self.residual,
-            dropout=self.dropout,
-            variational_dropout=self.variational_dropout,
-        )
-        return [first, *recurrent, Dense(hidden_size, symbols)]
+    def _keep(self, fitted: Fitted) -> None:
+        self.fitted_ = fitted
+        self.network_ = fitted.network
+        self.vocabulary_ = fitted.vocabulary
+        self.classes_ = fitted.vocabulary.symbols
+        self.history_ = fitted.history
+        self.seed_ = fitted.seed
+        self.hidden_size_ = fitted.hidden_size
+        self.engine_ = fitted.network.engine.name
 
-    def _keep(
-        self, network: Network, vocabulary: Vocabulary, history: History, seed: int, hidden_size: int, start: int
-    ) -> None:
-        self.network_ = network
-        self.vocabulary_ = vocabulary
-        self.classes_ = vocabulary.symbols
-        self.history_ = history
-        self.seed_ = seed
-        self.hidden_size_ = hidden_size
-        self.start_ = start
-        self.engine_ = network.engine.name
-
-    def _train(self, optimizer: Optimizer, learned: Corpus, held_out: Corpus) -> None:
+    def _train(self, optimizer: Optimizer, lesson: Lesson) -> None:
         network = self.network_
-        batch_size = self.batch_size or sizing.batch_size(learned.predictions, self.seq_len)
-        streams = Streams(learned, batch_size, self.seq_len, restart_every=RESTART_EVERY)
+        streams = training_streams(self, lesson.learned)
         self.batch_size_ = streams.rows
-        step_seconds = seconds_per_step(network, streams.endless(self.seed_), self.seed_, self.bptt_truncate)
-        duration = sizing.duration(
-            epochs=self.epochs,
-            max_steps=self.max_steps,
-            minutes=self.minutes,
-            steps_per_epoch=streams.steps_per_epoch,
-            symbols_per_step=learned.predictions / streams.steps_per_epoch,
-            validation_symbols=held_out.predictions if self.validation else 0,
-            step_seconds=step_seconds,
-        )
-        plan = Plan(
-            duration.max_steps,
-            self.learning_rate or optimizer.rule.learning_rate,
-            schedules.get(self.schedule),
-            self.seed_,
-            self.bptt_truncate,
-            duration.validate_every,
-            self.patience if self.early_stopping else None,
-            guard=75 * self.minutes if self.minutes else None,
-        )
-        self._say(
-            f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
-            f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation, "
-            f"{len(self.vocabulary_)} different\n"
-            f"{plan.max_steps:,} steps of {streams.rows} x {self.seq_len} symbols "
-            f"({plan.max_steps / streams.steps_per_epoch:.3g} epochs), about {clock(duration.seconds)} with the engine "
-            f"{self.engine_}"
-        )
+        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_)
+        self._say(said)
         progress = Progress(lambda: self.generate(200, random_state=self.seed_))
         self.samples_ = progress.samples
         self.training_ = Training(
@@ -347,7 +288,7 @@ class TextGenerator(Estimator):
             optimizer,
             plan,
             self.history_,
-            validate=lambda: mean_loss(network, _scoring_streams(held_out)),
+            validate=lambda: mean_loss(network, scoring_streams(lesson.held_out)),
             callbacks=[*([progress] if self.verbose else []), *self.callbacks],
         )
         self.training_.run(streams.endless(self.seed_), streams.rows)
@@ -428,7 +369,7 @@ class TextGenerator(Estimator):
 
     def _pieces(self, prime: Array, length: int, chosen: Any, key: random.Key) -> Iterator[str]:
         network = self.network_
-        ids = prime if len(prime) else np.array([self.start_])
+        ids = prime if len(prime) else np.array([self.fitted_.start])
         outputs, state = self._outputs(ids)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for piece in network.engine.generate(network, outputs[-1:], state, length, chosen, key):
@@ -459,7 +400,7 @@ class TextGenerator(Estimator):
         corpus = Corpus.of([self.vocabulary_.encode(document, unknown=unknown) for document in texts])
         if corpus.predictions < 1:
             raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
-        return Evaluation(mean_loss(self.network_, _scoring_streams(corpus)), corpus.predictions)
+        return Evaluation(mean_loss(self.network_, scoring_streams(corpus)), corpus.predictions)
 
     def predict(self, text: str | bytes, *, unknown: Unknown = "error") -> str | bytes:
         """The likeliest next symbol after each position: a text of the same length."""
@@ -504,54 +445,13 @@ class TextGenerator(Estimator):
             If the place cannot be written to.
         """
         self.check_fitted()
-        cell = resolve_cell(self.cell, self.activation)
-        metadata = {
-            "kind": "TextGenerator",
-            "parameters": parameters_to_json(self.get_params()),
-            "cell": {"name": cell.name, "fingerprint": cell.fingerprint},
-            "vocabulary": self.vocabulary_.to_json(),
-            "fitted": {"hidden_size": self.hidden_size_, "seed": self.seed_, "start": self.start_},
-        }
-        files.save(path, {**self.network_.parameters, **self.history_.to_arrays()}, metadata)
+        files.save(path, *pack(self))
 
     @classmethod
     def from_file(
         cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
     ) -> TextGenerator:
-        """The model that ``save`` wrote; :func:`throughtime.load` calls it.
-
-        Raises
-        ------
-        ModelFileError
-            If the contents do not fit together.
-        CellError
-            If the model's cell is not known, or is another one of the same name.
-        """
-        try:
-            cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
-            parameters = parameters_from_json(metadata["parameters"])
-            fitted = metadata["fitted"]
-            seed, hidden_size, start = (int(fitted[name]) for name in ("seed", "hidden_size", "start"))
-            model = cls(**parameters, engine=engine, random_state=seed)
-            if resolve_cell(cell if model.cell == cell.name else model.cell, model.activation) != cell:
-                model.cell = cell
-            model.check_parameters()
-            vocabulary = from_json(metadata["vocabulary"])
-            weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
-            layers = model._layers(cell, len(vocabulary), hidden_size)
-            network = Network(layers, SoftmaxCrossEntropy(), engine=engine, dtype=model.dtype, parameters=weights)
-            history = History.from_arrays(len(vocabulary), tensors)
-            if not 0 <= start < len(vocabulary):
-                raise ValueError(f"start symbol {start}")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, ModelFileError) or type(error).__name__ == "CellError":
-                raise
-            raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
-        model._keep(network, vocabulary, history, seed, hidden_size, start)
+        """The model that ``save`` wrote; :func:`throughtime.load` calls it."""
+        model, fitted = unpack(cls, tensors, metadata, cells, engine)
+        model._keep(fitted)
         return model
-
-
-def _scoring_streams(corpus: Corpus) -> Streams:
-    """Rows long enough that warming them up costs little."""
-    rows = max(1, min(64, corpus.predictions // (8 * WARM_UP)))
-    return Streams(corpus, rows, 128, warm_up=WARM_UP)

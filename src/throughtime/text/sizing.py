@@ -21,7 +21,7 @@ def hidden_size(predictions: int) -> int:
 
 def batch_size(predictions: int, seq_len: int) -> int:
     """Rows that leave at least about fifty steps in a pass over the text."""
-    return max(4, min(32, predictions // (50 * seq_len)))
+    return max(4, min(16, predictions // (50 * seq_len)))
 
 
 def default_steps(steps_per_epoch: int) -> int:

@@ -1,0 +1,86 @@
+"""A text generator as a file: what is stored, and how it is put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from throughtime.cells import REGISTRY, Cell, match
+from throughtime.errors import CellError, ModelFileError
+from throughtime.estimator import parameters_from_json, parameters_to_json, resolve_cell
+from throughtime.files import Tensors
+from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.network import Network
+from throughtime.text.learning import layers
+from throughtime.text.vocabulary import Vocabulary, from_json
+from throughtime.training import History
+
+if TYPE_CHECKING:
+    from throughtime.text.generator import TextGenerator
+
+
+class Fitted(NamedTuple):
+    """What ``fit`` finds, as far as it is kept."""
+
+    network: Network
+    vocabulary: Vocabulary
+    history: History
+    seed: int
+    hidden_size: int
+    start: int
+    """The symbol that generation begins after, where no prime is given."""
+
+
+def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and metadata; nothing of the machine or the moment."""
+    cell = resolve_cell(model.cell, model.activation)
+    fitted = model.fitted_
+    metadata = {
+        "kind": "TextGenerator",
+        "parameters": parameters_to_json(model.get_params()),
+        "cell": {"name": cell.name, "fingerprint": cell.fingerprint},
+        "vocabulary": fitted.vocabulary.to_json(),
+        "fitted": {"hidden_size": fitted.hidden_size, "seed": fitted.seed, "start": fitted.start},
+    }
+    return {**fitted.network.parameters, **fitted.history.to_arrays()}, metadata
+
+
+def unpack(
+    kind: type[TextGenerator], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+) -> tuple[TextGenerator, Fitted]:
+    """The model with its parameters, and what it had learned.
+
+    Raises
+    ------
+    ModelFileError
+        If the contents do not fit together.
+    CellError
+        If the model's cell is not known, or is another one of the same name.
+    """
+    try:
+        cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
+        parameters = parameters_from_json(metadata["parameters"])
+        if cell != REGISTRY.get(cell.name):
+            parameters["cell"] = cell
+        seed, hidden_size, start = (metadata["fitted"][name] for name in ("seed", "hidden_size", "start"))
+        model = kind(**parameters, engine=engine, random_state=seed)
+        model.check_parameters()
+        vocabulary = from_json(metadata["vocabulary"])
+        weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
+        if resolve_cell(model.cell, model.activation) != cell:
+            raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
+        if model.num_layers > len(weights) or not 0 <= start < len(vocabulary):
+            raise ModelFileError("the model file is damaged: its sizes do not fit together")
+        network = Network(
+            layers(model, cell, len(vocabulary), hidden_size),
+            SoftmaxCrossEntropy(),
+            engine=engine,
+            dtype=model.dtype,
+            parameters=weights,
+        )
+        history = History.from_arrays(len(vocabulary), tensors)
+    except (CellError, ModelFileError):
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
+    return model, Fitted(network, vocabulary, history, seed, hidden_size, start)
