@@ -11,10 +11,10 @@ demo: $(VENV)/.installed
 	$(BIN)/throughtime demo
 
 test: $(VENV)/.test
-	$(PYTEST) -n auto --ignore=tests/oracles
+	OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto --ignore=tests/oracles
 
 test-oracles: $(VENV)/.oracles
-	$(PYTEST) tests/oracles
+	OPENBLAS_NUM_THREADS=1 $(PYTEST) tests/oracles
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .

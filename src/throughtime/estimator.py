@@ -68,6 +68,10 @@ class Estimator:
             non_deterministic=self.random_state is None,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: not the run itself, which holds what listened to it."""
+        return {name: value for name, value in vars(self).items() if name != "training_"}
+
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self).__init__).parameters
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
@@ -114,7 +118,9 @@ def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
     """What ``parameters_to_json`` gave; a rule or schedule of the user's own comes back as its name."""
     parameters = dict(data)
     for name, kinds in (("optimizer", optimizers.RULES), ("schedule", schedules.SCHEDULES)):
-        value = parameters.get(name)
+        value = parameters.get(name, "")
+        if not isinstance(value, (str, Mapping)):
+            raise TypeError(f"{name} {value!r}")
         if isinstance(value, Mapping):
             settings = {key: setting for key, setting in value.items() if key != "name"}
             known_kind: Any = kinds.get(value["name"])

@@ -56,9 +56,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
+        raise OutputError(f"{str(path)!r} could not be written ({len(data):,} bytes): {error.strerror}") from error
+    finally:  # after a failure or an interruption; renamed, it is gone already
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise OutputError(f"{str(path)!r} could not be written ({len(data):,} bytes): {error.strerror}") from error
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:
@@ -93,22 +94,24 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             entry = (file.metadata() or {}).get(_ENTRY)
-            if entry is None:
-                raise ModelFileError(f"{str(path)!r} is a safetensors file, but not a model of throughtime")
-            metadata = json.loads(entry)
+            metadata: Any = json.loads(entry) if entry is not None else None
             _check_format(path, metadata)
             tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, json.JSONDecodeError, RecursionError, TypeError) as error:
+    except (SafetensorError, RecursionError, TypeError, ValueError) as error:
         raise ModelFileError(f"{str(path)!r} is damaged or not a model file: {error}") from error
     except OSError as error:
         raise ModelFileError(f"{str(path)!r} cannot be read: {error.strerror}") from error
     for name, tensor in tensors.items():
-        if tensor.dtype.kind not in "f" or not np.isfinite(tensor).all():
-            raise ModelFileError(f"{str(path)!r} is damaged: {name!r} holds values that are not finite numbers")
+        if tensor.dtype not in (np.float32, np.float64) or not np.isfinite(tensor).all():
+            raise ModelFileError(
+                f"{str(path)!r} is damaged: {name!r} holds values that are not finite float32 or float64 numbers"
+            )
     return tensors, metadata
 
 
 def _check_format(path: Path, metadata: Any) -> None:
+    if metadata is None:
+        raise ModelFileError(f"{str(path)!r} is a safetensors file, but not a model of throughtime")
     version = metadata.get("format") if isinstance(metadata, dict) else None
     if not isinstance(version, int) or version < 1:
         raise ModelFileError(f"{str(path)!r} is damaged: it names no format")

@@ -8,7 +8,7 @@ layer names, whatever the initializer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -46,7 +46,7 @@ class Initializer:
     """
 
     name: str
-    draw: Draw
+    draw: Draw = field(repr=False)
 
     def fill(self, spec: ParameterSpec, rng: np.random.Generator) -> Array:
         """A parameter as its spec asks for, in float64."""

@@ -19,6 +19,7 @@ from throughtime.errors import ParameterError, ShapeError
 def softmax(o: Array) -> Array:
     """``exp(o) / sum(exp(o))`` along the last axis, with the largest subtracted first, so that nothing overflows.
 
+    >>> import numpy as np
     >>> softmax(np.array([1000.0, 1000.0])).tolist()
     [0.5, 0.5]
     """
@@ -36,8 +37,8 @@ class Loss(ABC):
         """The loss and the gradient of ``o``. May overwrite ``o``."""
 
     @abstractmethod
-    def check(self, shape: tuple[int, ...], targets: Array) -> None:
-        """Raises :class:`ShapeError` unless the targets fit outputs ``[T, N, K]``."""
+    def check(self, shape: tuple[int, ...], targets: Array, weights: Array | None = None) -> None:
+        """Raises :class:`ShapeError` unless the targets, where they count, fit outputs ``[T, N, K]``."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,12 @@ class SoftmaxCrossEntropy(Loss):
     ) -> tuple[float, Array | None]:
         return engine.softmax_cross_entropy(o, targets, _mean_weights(targets, weights), needs_gradient=needs_gradient)
 
-    def check(self, shape: tuple[int, ...], targets: Array) -> None:
+    def check(self, shape: tuple[int, ...], targets: Array, weights: Array | None = None) -> None:
         if targets.shape != shape[:2] or targets.dtype.kind not in "iu":
             raise ShapeError(f"targets must be ids {list(shape[:2])}, got {targets.dtype} {list(targets.shape)}")
+        counted = targets if weights is None else targets[weights != 0]
+        if counted.size and not (counted.min() >= 0 and counted.max() < shape[2]):
+            raise ShapeError(f"targets must be from 0 to {shape[2] - 1}, got {counted.min()} to {counted.max()}")
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class SquaredError(Loss):
             weights = np.full(o.shape[:2], 0.5) if weights is None else weights * 0.5
         return engine.squared_error(o, targets, weights, needs_gradient=needs_gradient)
 
-    def check(self, shape: tuple[int, ...], targets: Array) -> None:
+    def check(self, shape: tuple[int, ...], targets: Array, weights: Array | None = None) -> None:
         if targets.shape != shape:
             raise ShapeError(f"targets must have the shape of the outputs, {list(shape)}, got {list(targets.shape)}")
 

@@ -82,6 +82,7 @@ class Network:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from throughtime.layers import Dense, OneHot, Recurrent
     >>> network = Network([OneHot(5), Recurrent("gru", 5, 8), Dense(8, 5)], random_state=0)
     >>> outputs, state = network.step(np.array([3, 1]))  # two rows, one symbol each
@@ -136,8 +137,9 @@ class Network:
         """Says that parameters were changed in place."""
         self.engine.changed()
 
-    def copy(self, *, engine: str | Engine = "auto", dtype: Any = "float32") -> Network:
-        """The same network with the same weights on another engine or in another dtype."""
+    def copy(self, *, engine: str | Engine = "auto", dtype: Any = None) -> Network:
+        """The same network with the same weights, on another engine or in another dtype if one is given."""
+        dtype = self.engine.dtype if dtype is None else dtype
         return Network(self.layers, self.objective, engine=engine, dtype=dtype, parameters=self.parameters)
 
     def initial_state(self, rows: int) -> NetworkState:
@@ -204,8 +206,9 @@ class Network:
         batch : Batch
         state : where the rows stand before the batch; None: zeros
         noise : switches dropout on
-        bptt_truncate : each output's gradient goes back this many transitions in all, through all layers; None: to the
-            start of the batch. It costs that many times more.
+        bptt_truncate : int or None
+            Each output's gradient goes back this many transitions in all, through all layers; None: to the start of
+            the batch. It costs that many times more.
         needs_input : whether the gradient of numeric inputs is wanted
 
         Raises
@@ -256,9 +259,9 @@ class Network:
     def _objective(self, batch: Batch, shape: tuple[int, ...]) -> Loss:
         if self.objective is None:
             raise ParameterError("the network was made without a loss; pass loss= to Network")
-        self.objective.check(shape, batch.targets)
         if batch.weights is not None and batch.weights.shape != shape[:2]:
             raise ShapeError(f"weights must be {list(shape[:2])}, got {list(batch.weights.shape)}")
+        self.objective.check(shape, batch.targets, batch.weights)
         return self.objective
 
     def _checked(
@@ -279,8 +282,11 @@ class Network:
             raise ShapeError(f"inputs need at least one time step and one row, got shape {list(x.shape)}")
         if lengths is not None:
             lengths = np.asarray(lengths)
-            if lengths.shape != x.shape[1:2] or lengths.min() < 0 or lengths.max() > len(x):
+            whole = lengths.dtype.kind in "iu" and lengths.shape == x.shape[1:2]
+            if not whole or lengths.min() < 0 or lengths.max() > len(x):
                 raise ShapeError(f"lengths must be {x.shape[1]} integers from 0 to {len(x)}, got {lengths!r}")
+            if not self.body.takes_ids:  # so that padding may hold anything, a NaN too
+                x = np.where((np.arange(len(x))[:, None] < lengths)[..., None], x, 0)
         if state is None:
             state = self.initial_state(x.shape[1])
         for name, sizes in self.body.states().items():
@@ -289,6 +295,9 @@ class Network:
                 raise ShapeError(
                     f"state {name!r} must be {len(sizes)} arrays [{x.shape[1]}, {sizes[0]}], got shapes {shapes}"
                 )
+        state = {
+            name: tuple(np.asarray(value, self.engine.dtype) for value in states) for name, states in state.items()
+        }
         return x, state, lengths
 
     def summary(self, *, seq_len: int = 64, batch_size: int = 32, slots: int = 2) -> Summary:
@@ -346,6 +355,7 @@ class Summary:
 
     @property
     def parameters(self) -> int:
+        """How many numbers are learned."""
         return sum(row.parameters for row in self.layers)
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ words. It imports nothing heavy.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class Parameter:
         """Raises :class:`ParameterError` unless the value is allowed."""
         if self.kind is object or (value is None and self.optional):
             return
-        plain = value.item() if hasattr(value, "item") else value  # a number of NumPy's
+        plain = value.item() if getattr(value, "shape", None) == () else value  # a number of NumPy's
         fits = isinstance(plain, (int, float) if self.kind is float else self.kind)
         if self.kind in (int, float):
             fits = fits and not isinstance(plain, bool) and self._in_range(plain)
@@ -45,7 +46,7 @@ class Parameter:
     def _in_range(self, value: float) -> bool:
         over = value > self.low if self.above else value >= self.low
         under = value < self.high if self.below else value <= self.high
-        return over and under and math.isfinite(value)
+        return over and under and abs(value) <= sys.float_info.max
 
     def expected(self) -> str:
         """What is allowed, in words."""

@@ -115,6 +115,9 @@ class Cell:
             for name in names:
                 if name not in self.gates:
                     raise CellError(f"cell {self.name!r}: {what} names {name!r}; its gates are {known(self.gates)}")
+        for name in self.vectors:
+            if name in ("U", "W", "b", "e"):
+                raise CellError(f"cell {self.name!r}: a vector cannot be called {name!r}, which the layer has itself")
         if self.apart and not self.recurrent:
             raise CellError(
                 f"cell {self.name!r}: apart needs the hidden-to-hidden product that recurrent=False leaves out"
@@ -129,7 +132,7 @@ class Cell:
         groups = {"a_": self.gates, "u_": self.apart, "": self.states, "p_": tuple(self.vectors)}
         tracer, arguments = self._symbols(groups)
         results = self._call("step", self.step, arguments, {"new states": len(self.states), "saved": None})
-        return tracer.program([value for group in results for value in group]), len(results[1])
+        return self._program("step", self.step, tracer, results), len(results[1])
 
     def _trace_step_back(self) -> Program:
         saved = [str(number) for number in range(self.saved)]
@@ -137,7 +140,14 @@ class Cell:
         tracer, arguments = self._symbols(groups)
         wanted = {"d_a": len(self.gates), "d_u": len(self.apart), "d_state": len(self.states), "d_p": len(self.vectors)}
         results = self._call("step_back", self.step_back, arguments, wanted)
-        return tracer.program([value for group in results for value in group])
+        return self._program("step_back", self.step_back, tracer, results)
+
+    def _program(self, name: str, function: Callable[..., Any], tracer: Tracer, results: list[Values]) -> Program:
+        try:
+            return tracer.program([value for group in results for value in group])
+        except CellError as error:
+            reason = str(error).rpartition(": ")[2]  # the line it names is that of the Cell, not of the function
+            raise CellError(f"cell {self.name!r}, {name}: {_place(function)}: {reason}") from None
 
     def _call(
         self, name: str, function: Callable[..., Any], arguments: list[Values], wanted: Mapping[str, int | None]
@@ -155,6 +165,7 @@ class Cell:
                 f"{context}: {where}: {type(error).__name__}: {error}. It is called with {self._signature(name)}"
             ) from error
         shape = " and ".join(f"{key} ({'any number' if n is None else n})" for key, n in wanted.items())
+        context = f"{context}: {_place(function)}"
         if not isinstance(results, tuple) or len(results) != len(wanted):
             raise CellError(f"{context}: must return {len(wanted)} tuples, {shape}; got {_describe(results)}")
         for (key, number), result in zip(wanted.items(), results, strict=True):
@@ -179,7 +190,11 @@ class Cell:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cell) and other.fingerprint == self.fingerprint
+        """Equal cells compute the same and start with the same values."""
+        if not isinstance(other, Cell):
+            return NotImplemented
+        same_start = other.bias == self.bias and other.vectors == self.vectors
+        return other.fingerprint == self.fingerprint and same_start
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -195,6 +210,11 @@ class Cell:
             return cells.get, (self.name,)
         parts = (self.name, self.gates, self.states, self.step, self.step_back)
         return Cell, (*parts, self.apart, self.vectors, self.bias, self.recurrent)
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(function, "__code__", None)
+    return place_of(code.co_filename, code.co_firstlineno) if code else repr(function)
 
 
 def _describe(result: Any) -> str:

@@ -15,7 +15,7 @@ from throughtime.errors import ParameterError, known
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
     # name: (the function, the way back through it, told from its result h)
     "tanh": (tanh, lambda d, h: d * (1 - h * h)),
-    "relu": (relu, lambda d, h: where(h > 0, d, 0.0)),
+    "relu": (relu, lambda d, h: where(h > 0, d, 0.0 * h)),  # 0, but a NaN stays one
     "sigmoid": (sigmoid, lambda d, h: d * h * (1 - h)),
 }
 

@@ -33,6 +33,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "multiply": np.multiply,
     "divide": np.divide,
     "negative": np.negative,
+    "absolute": np.absolute,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
     "relu": lambda x: np.maximum(x, 0.0),
@@ -62,9 +63,9 @@ _UFUNCS = {operation: name for name, operation in OPERATIONS.items() if isinstan
 _OWN_FILES = frozenset(str(Path(__file__).with_name(name)) for name in ("trace.py", "functions.py", "cell.py"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A straight-line elementwise program.
+    """A straight-line elementwise program. Two are equal if their texts are.
 
     Values are numbered: first the inputs, then one for each instruction. ``outputs`` are places or constants.
     """
@@ -87,6 +88,12 @@ class Program:
             lines.append(f"v{place} = {name} {' '.join(map(show, operands))}")
         lines.append(f"outputs {' '.join(map(show, self.outputs))}")
         return "\n".join(lines)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         """The outputs for these inputs (arrays or numbers), computed with NumPy."""
@@ -135,16 +142,21 @@ class Symbol:
     def __rtruediv__(self, other: Any) -> Symbol:
         return self.tracer.record("divide", other, self)
 
+    def __iadd__(self, other: Any) -> NoReturn:
+        refuse("an argument is changed in place, which on arrays writes over the caller's; use h = h + x, not h += x")
+
+    __isub__ = __imul__ = __itruediv__ = __ipow__ = __iadd__
+
     def __neg__(self) -> Symbol:
         return self.tracer.record("negative", self)
 
     def __pow__(self, exponent: Any) -> Symbol:
-        if exponent != 2:
+        if isinstance(exponent, Symbol) or exponent != 2:
             refuse(f"** {exponent!r} is not offered, only ** 2; use products, sqrt, or exp and log")
         return self.tracer.record("multiply", self, self)
 
     def __abs__(self) -> Symbol:
-        return self.tracer.record("maximum", self, -self)
+        return self.tracer.record("absolute", self)
 
     def __lt__(self, other: Any) -> Symbol:
         return self.tracer.record("less", self, other)
@@ -223,7 +235,8 @@ class Tracer:
 
     def __init__(self, inputs: Sequence[str]) -> None:
         self.inputs = tuple(inputs)
-        self.instructions: dict[tuple[str, tuple[Operand, ...]], int] = {}
+        self.instructions: list[tuple[str, tuple[Operand, ...]]] = []
+        self.written: dict[tuple[str, ...], int] = {}
 
     def symbols(self) -> list[Symbol]:
         return [Symbol(self, place) for place in range(len(self.inputs))]
@@ -247,14 +260,19 @@ class Tracer:
                 refuse(f"a comparison is used as a number in {name}; use where(condition, x, y)")
             if want and not truth:
                 refuse(f"{name} needs a comparison, such as x > 0, where a number was given")
-        key = (name, tuple(self.operand(value) for value in values))
-        place = self.instructions.setdefault(key, len(self.inputs) + len(self.instructions))
-        return Symbol(self, place, truth=name in COMPARISONS + LOGIC)
+        operands = tuple(self.operand(value) for value in values)
+        key = (name, *map(repr, operands))  # by repr, since the place 3 equals the constant 3.0, and 0.0 equals -0.0
+        if key not in self.written:
+            self.written[key] = len(self.inputs) + len(self.instructions)
+            self.instructions.append((name, operands))
+        return Symbol(self, self.written[key], truth=name in COMPARISONS + LOGIC)
 
     def program(self, outputs: Sequence[Any]) -> Program:
         """The instructions that the outputs need, numbered afresh."""
+        if any(isinstance(output, Symbol) and output.truth for output in outputs):
+            refuse("a comparison is returned where a number is expected; use where(condition, 1.0, 0.0)")
         places = [self.operand(output) for output in outputs]
-        listed = list(self.instructions)
+        listed = self.instructions
         first = len(self.inputs)
         needed: set[int] = set()
         waiting = [place for place in places if isinstance(place, int)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.cli.options import with_options
-from throughtime.errors import InputError, NonFiniteLoss, ThroughtimeError
+from throughtime.errors import NonFiniteLoss, ParameterError, ThroughtimeError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
 if TYPE_CHECKING:
@@ -107,12 +107,16 @@ def _cell(name: str) -> str | Cell:
     """A cell by its name, or by ``module:NAME`` from the working folder or an installed package."""
     if ":" not in name:
         return name
+    from throughtime.cells import Cell
+
     module, _, attribute = name.partition(":")
     sys.path.insert(0, "")
     try:
-        found: Cell = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"the cell {name!r} cannot be imported: {error}") from error
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ParameterError(f"the cell {name!r} cannot be imported: {error}") from error
+    if not isinstance(found, Cell):
+        raise ParameterError(f"{name!r} must be a throughtime.Cell, got {type(found).__name__}")
     return found
 
 

@@ -23,6 +23,8 @@ def language_reference() -> str:
 
 def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
     """Trains, shows samples as they get better, and leaves model, picture and samples in the folder."""
+    model = TextGenerator(cell="lstm", hidden_size=128, minutes=minutes, random_state=seed)
+    model.check()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -32,7 +34,6 @@ def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
         check_output(path)
     model_file, picture, samples = paths
     typer.echo(f"A network learns to write from the Python language reference, for {minutes:g} min.", err=True)
-    model = TextGenerator(cell="lstm", hidden_size=128, minutes=minutes, random_state=seed)
     model.fit(language_reference())
     model.save(model_file)
     save_history(model.history_, picture)

@@ -30,8 +30,8 @@ def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
     """
     if isinstance(engine, Engine):
         return engine
-    if engine != "auto" and engine not in ENGINES:
+    if not isinstance(engine, str) or engine not in ("auto", *ENGINES):
         raise ParameterError(f"engine must be one of {known(('auto', *ENGINES))}, got {engine!r}")
-    if dtype not in ("float32", "float64", np.float32, np.float64, np.dtype("float32"), np.dtype("float64")):
+    if dtype not in ("float32", "float64", np.float32, np.float64):
         raise ParameterError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return ENGINES["numpy" if engine == "auto" else engine](dtype)

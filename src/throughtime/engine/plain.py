@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from throughtime.cells import Cell
 from throughtime.engine import random
@@ -39,7 +41,11 @@ class _ScanTape:
 
 
 class PlainEngine(Engine):
-    """NumPy, in float32 or float64."""
+    """NumPy, in float32 or float64.
+
+    Long work takes one thread of the BLAS library: a product in every time step means a barrier in every time step,
+    which gains little on an idle machine and loses several times over on a busy one.
+    """
 
     name = "numpy"
 
@@ -48,6 +54,15 @@ class PlainEngine(Engine):
 
     def changed(self) -> None:
         """Nothing is copied here."""
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        # A NaN or infinity is not warned of here: it goes through, and the training loop stops at it.
+        with (
+            threadpool_limits(limits=1, user_api="blas"),
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        ):
+            yield
 
     # ------------------------------------------------------------------ inputs and dense products
 
@@ -235,8 +250,10 @@ class PlainEngine(Engine):
     def choose(self, o: Array, sampling: Sampling, u: Array) -> Array:
         if sampling.greedy:
             return cast(Array, o.argmax(axis=1))
-        z = o.astype(np.float64) / sampling.temperature
-        p = np.exp(z - z.max(axis=1, keepdims=True))
+        z = o.astype(np.float64)
+        z -= z.max(axis=1, keepdims=True)
+        with np.errstate(over="ignore"):  # a very small temperature makes -inf of all but the likeliest
+            p = np.exp(z / sampling.temperature)
         if sampling.top_k is not None or sampling.top_p is not None:
             order = np.argsort(-p, axis=1, kind="stable")  # the likeliest first; of equals, the first symbol
             rank = np.argsort(order, axis=1)
@@ -305,7 +322,7 @@ def _reverse_rows(x: Array, lengths: Array | None) -> Array:
     """Each row with its own elements in reverse order, what follows its end left in place. Undoes itself."""
     T, N = x.shape[:2]
     if lengths is None:
-        return x[::-1]
+        return np.ascontiguousarray(x[::-1])
     times = np.arange(T)[:, None]
     return x[np.where(times < lengths, lengths - 1 - times, times), np.arange(N)]
 

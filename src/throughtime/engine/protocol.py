@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -26,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from throughtime.engine.random import Key, uniforms
+from throughtime.errors import NonFiniteLoss
 
 if TYPE_CHECKING:
     from throughtime.cells import Cell
@@ -134,9 +136,16 @@ class Engine(ABC):
     steps_per_call: int = 1
     """How many training steps the loop should hand to ``train_steps`` at once."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.dtype)!r})"
+
     @abstractmethod
     def changed(self) -> None:
         """Parameters were changed by somebody else than ``update``: forget any copies of them."""
+
+    def working(self) -> AbstractContextManager[Any]:
+        """Is entered around long work, such as a training: the place to set up threads and put them back."""
+        return nullcontext()
 
     # ------------------------------------------------------------------ inputs and dense products
 
@@ -199,8 +208,9 @@ class Engine(ABC):
         ----------
         d_outputs : ``[T, N, H]``, or of the window's length
         d_final : gradient of the final state, if there is one
-        window : only these time steps; the state before them counts as a constant. Only an engine that offers
-            truncated back-propagation needs to take one, and none does for ``reverse``.
+        window : slice, optional
+            Only these time steps; the state before them counts as a constant. Only an engine that offers truncated
+            back-propagation needs to take one, and none does for ``reverse``.
         needs_input : whether ``d_x`` is wanted
         """
 
@@ -295,9 +305,16 @@ class Engine(ABC):
 
         ``o [N, K]`` are the outputs that the first symbol is chosen from. Yields pieces ``[n, N]`` of symbols as they
         come. Stream i draws the same numbers in any company. This one goes symbol by symbol.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If the outputs are not finite.
         """
         rows = np.arange(len(o))
         for time in range(length):
+            if not np.isfinite(o).all():
+                raise NonFiniteLoss("the network's outputs are not finite numbers; its weights are of no use")
             ids = self.choose(o, sampling, uniforms(key, time=time, rows=rows))
             yield ids[None]
             if time + 1 < length:

@@ -19,13 +19,19 @@ def plot_history(history: History, ax: Any = None) -> Any:
     """The loss of each step, the tutorials' smoothed loss, and the validation loss, in nats per symbol."""
     ax = _axes(ax)
     ax.plot(history.steps, history.loss, color="0.75", linewidth=0.8, label="training, each step")
-    ax.plot(history.steps, history.smooth_loss, color="tab:blue", linestyle="--", label="training, smoothed")
+    ax.plot(
+        history.steps,
+        history.smooth_loss,
+        color="tab:blue",
+        linestyle="--",
+        label="training, smoothed as in the tutorials",
+    )
     if history.validation_loss:
         ax.plot(history.validation_steps, history.validation_loss, "o-", color="tab:red", label="validation")
         ax.annotate(
             f"{history.validation_loss[-1]:.3f}",
             (history.validation_steps[-1], history.validation_loss[-1]),
-            xytext=(-4, 8),
+            xytext=(0, -16),
             textcoords="offset points",
             ha="right",
         )

@@ -10,9 +10,14 @@ from throughtime.cells import Cell
 from throughtime.engine.protocol import Array, Signal
 from throughtime.errors import ShapeError
 from throughtime.initializers import ParameterSpec
+from throughtime.layers.dense import Dense
 from throughtime.layers.dropout import Dropout, VariationalDropout
+from throughtime.layers.inputs import OneHot
 from throughtime.layers.layer import Backward, Forward, Layer
 from throughtime.layers.recurrent import Bidirectional, Recurrent
+
+_LOOKS_UP = (Recurrent, Bidirectional, Dense)
+"""Layers that take one-hot rows by looking their weights up."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,15 @@ class Stacked(Layer):
                     f"layer {place} ({layer.describe()}) takes inputs of size {layer.input_size}, "
                     f"the layer before gives {size}"
                 )
-            size = layer.output_size or size
-            taken = names & (layer.specs().keys() | layer.states().keys())
-            if taken:
+            if place and isinstance(self.layers[place - 1], OneHot) and not isinstance(layer, _LOOKS_UP):
                 raise ShapeError(
-                    f"two layers are called {sorted(taken)[0].rpartition('.')[0]!r}; give one another name="
+                    f"layer {place} ({layer.describe()}) cannot take one-hot rows; use an Embedding instead"
                 )
-            names |= layer.specs().keys() | layer.states().keys()
+            size = layer.output_size or size
+            own = layer.names()
+            if taken := names & own:
+                raise ShapeError(f"two layers are called {min(taken)!r}; give one another name=")
+            names |= own
 
     @property
     def input_size(self) -> int | None:
@@ -68,6 +75,9 @@ class Stacked(Layer):
     def specs(self) -> dict[str, ParameterSpec]:
         return {name: spec for layer in self.layers for name, spec in layer.specs().items()}
 
+    def names(self) -> set[str]:
+        return {name for layer in self.layers for name in layer.names()}
+
     def states(self) -> dict[str, tuple[int, ...]]:
         return {name: sizes for layer in self.layers for name, sizes in layer.states().items()}
 
@@ -86,6 +96,8 @@ class Stacked(Layer):
             layer = self.layers[place]
             below = any(earlier.specs() for earlier in self.layers[:place])  # somebody there wants a gradient
             d_y = layer.backward(tape[place], d_y, run, needs_input or below)
+            if d_y is None:
+                break
         return d_y
 
     def describe(self) -> str:
@@ -125,6 +137,9 @@ class Residual(Layer):
 
     def specs(self) -> dict[str, ParameterSpec]:
         return self.layer.specs()
+
+    def names(self) -> set[str]:
+        return self.layer.names()
 
     def states(self) -> dict[str, tuple[int, ...]]:
         return self.layer.states()

@@ -7,6 +7,7 @@ from typing import Any
 
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import key
+from throughtime.errors import ParameterError
 from throughtime.layers.layer import Backward, Forward, Layer
 
 
@@ -15,11 +16,23 @@ class Dropout(Layer):
     """In training, sets elements to zero with probability ``rate`` and divides the others by ``1 - rate``.
 
     The mask depends on the seed, the step, the layer's name, row, time and unit, and on nothing else.
+
+    Raises
+    ------
+    ParameterError
+        If the rate is not at least 0 and below 1.
     """
 
     rate: float
     name: str = "dropout"
     per_step = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ParameterError(f"dropout must be at least 0 and below 1, got {self.rate!r}")
+
+    def names(self) -> set[str]:
+        return {self.name}
 
     @property
     def input_size(self) -> None:

@@ -85,6 +85,10 @@ class Layer(ABC):
         """The sizes of the states that it carries, by name."""
         return {}
 
+    def names(self) -> set[str]:
+        """What it is called: the names that its parameters, states and random numbers go by."""
+        return {name.rpartition(".")[0] for name in self.specs()} | self.states().keys()
+
     def kept(self) -> int:
         """How many numbers the way back needs for each symbol of a batch."""
         return 0

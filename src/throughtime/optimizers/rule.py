@@ -38,19 +38,37 @@ class Rule:
     """
 
     name: str
-    step: Callable[[Any, Any, Values, Values], tuple[Any, Values]]
-    coefficients: Callable[[int, float, float], tuple[float, ...]]
+    step: Callable[[Any, Any, Values, Values], tuple[Any, Values]] = field(repr=False, compare=False)
+    coefficients: Callable[[int, float, float], tuple[float, ...]] = field(repr=False, compare=False)
     learning_rate: float
     slots: Sequence[str] = ()
     weight_decay: float | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
-    program: Program = field(init=False, repr=False, compare=False)
+    program: Program = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.coefficients(1, self.learning_rate, 0.0))
         tracer = Tracer(["w", "g", *self.slots, *(f"k{number}" for number in range(count))])
         w, g, *rest = tracer.symbols()
-        new_w, new_slots = self.step(w, g, tuple(rest[: len(self.slots)]), tuple(rest[len(self.slots) :]))
-        if len(new_slots) != len(self.slots):
-            raise CellError(f"optimizer {self.name!r}: step must return {len(self.slots)} slots, got {len(new_slots)}")
+        result = self.step(w, g, tuple(rest[: len(self.slots)]), tuple(rest[len(self.slots) :]))
+        if not isinstance(result, tuple) or len(result) != 2 or len(result[1]) != len(self.slots):
+            raise CellError(
+                f"optimizer {self.name!r}: step must return the new w and a tuple of {len(self.slots)} slots"
+            )
+        new_w, new_slots = result
         object.__setattr__(self, "program", tracer.program([new_w, *new_slots]))
+
+    def __reduce__(self) -> Any:
+        """A rule of ours travels by name and settings (its functions are closures), a user's own by its parts."""
+        from throughtime.optimizers import RULES
+
+        if self.name in RULES and RULES[self.name](**self.settings) == self:
+            return _remake, (self.name, dict(self.settings))
+        parts = (self.name, self.step, self.coefficients, self.learning_rate, self.slots)
+        return Rule, (*parts, self.weight_decay, self.settings)
+
+
+def _remake(name: str, settings: Mapping[str, float]) -> Rule:
+    from throughtime.optimizers import RULES
+
+    return RULES[name](**settings)

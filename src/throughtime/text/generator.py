@@ -6,6 +6,7 @@ import codecs
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +19,7 @@ from throughtime.engine import make as make_engine
 from throughtime.engine import random
 from throughtime.engine.protocol import Array, NetworkState
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimator import Estimator, resolve_cell
+from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
 from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
@@ -29,7 +30,7 @@ from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Sources, read
 from throughtime.text.sampling import sampling
 from throughtime.text.vocabulary import Bytes, Unknown, level
-from throughtime.training import Corpus, History, Training, mean_loss
+from throughtime.training import Callback, Corpus, History, Training, mean_loss
 from throughtime.training.progress import Progress
 
 
@@ -44,6 +45,7 @@ class Evaluation:
 
     @property
     def bits_per_symbol(self) -> float:
+        """The loss in bits."""
         return self.loss / math.log(2)
 
     @property
@@ -228,14 +230,16 @@ class TextGenerator(Estimator):
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
-        optimizer = self._check()
+        began = time.perf_counter()
+        optimizer = self.check()
         seed = random.seed_of(self.random_state)
         reading = read(text, level=self.level, encoding=encoding)
         lesson = prepare(reading.texts, level_name=self.level, validation=self.validation, seq_len=self.seq_len)
         vocabulary, corpus = lesson.vocabulary, lesson.learned
-        hidden_size = self.hidden_size or sizing.hidden_size(corpus.predictions)
+        hidden_size = int(self.hidden_size or sizing.hidden_size(corpus.predictions))
+        cell = resolve_cell(self.cell, self.activation)
         network = Network(
-            layers(self, resolve_cell(self.cell, self.activation), len(vocabulary), hidden_size),
+            layers(self, cell, len(vocabulary), hidden_size),
             SoftmaxCrossEntropy(),
             engine=self.engine,
             dtype=self.dtype,
@@ -244,15 +248,22 @@ class TextGenerator(Estimator):
         )
         line_break = vocabulary.encode("\n", unknown="skip")
         start = int(line_break[0]) if len(line_break) else int(corpus.ids[0])
-        self._keep(Fitted(network, vocabulary, History(len(vocabulary)), seed, hidden_size, start))
+        parameters = parameters_to_json(self.get_params())
+        self._keep(Fitted(network, cell, parameters, vocabulary, History(len(vocabulary)), seed, hidden_size, start))
         self.symbols_ = len(corpus.ids) + len(lesson.held_out.ids)
         if reading.left_out:
             self._say(f"left out {len(reading.left_out)} files without text, such as {str(reading.left_out[0])!r}")
-        self._train(optimizer, lesson)
+        self._train(optimizer, lesson, began)
         return self
 
-    def _check(self) -> Optimizer:
-        """All parameters, before anything is read or built."""
+    def check(self) -> Optimizer:
+        """Checks all parameters, which ``fit`` does before it reads or builds anything; returns the optimizer.
+
+        Raises
+        ------
+        ParameterError
+            For the first parameter whose value makes no sense.
+        """
         self.check_parameters()
         level(self.level)
         resolve_cell(self.cell, self.activation)
@@ -261,6 +272,11 @@ class TextGenerator(Estimator):
         make_engine(self.engine, self.dtype)
         if sum(value is not None for value in (self.epochs, self.max_steps, self.minutes)) > 1:
             raise ParameterError("epochs, max_steps and minutes each say how long to train; give one of them")
+        if self.early_stopping and not self.validation:
+            raise ParameterError("early_stopping needs a validation part; give validation, such as 0.1")
+        if not isinstance(self.callbacks, Sequence) or not all(isinstance(c, Callback) for c in self.callbacks):
+            raise ParameterError(f"callbacks must be a list of throughtime.training.Callback, got {self.callbacks!r}")
+        random.seed_of(0 if isinstance(self.random_state, np.random.RandomState) else self.random_state)
         return Optimizer(
             self.optimizer, clip_value=self.clip_value, clip_norm=self.clip_norm, weight_decay=self.weight_decay
         )
@@ -275,13 +291,13 @@ class TextGenerator(Estimator):
         self.hidden_size_ = fitted.hidden_size
         self.engine_ = fitted.network.engine.name
 
-    def _train(self, optimizer: Optimizer, lesson: Lesson) -> None:
+    def _train(self, optimizer: Optimizer, lesson: Lesson, began: float) -> None:
         network = self.network_
         streams = training_streams(self, lesson.learned)
         self.batch_size_ = streams.rows
-        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_)
+        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_, began)
         self._say(said)
-        progress = Progress(lambda: self.generate(200, random_state=self.seed_))
+        progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
         self.training_ = Training(
             network,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,18 +79,29 @@ def scoring_streams(corpus: Corpus) -> Streams:
 
 
 def make_plan(
-    model: TextGenerator, network: Network, optimizer: Optimizer, streams: Streams, lesson: Lesson, seed: int
+    model: TextGenerator,
+    network: Network,
+    optimizer: Optimizer,
+    streams: Streams,
+    lesson: Lesson,
+    seed: int,
+    began: float,
 ) -> tuple[Plan, str]:
-    """What is decided before the first step, and how it is said. A few steps are timed for it."""
+    """What is decided before the first step, and how it is said. A few steps are timed for it.
+
+    ``began`` is when the work began: a budget in minutes covers all of it.
+    """
     learned, held_out = lesson.learned, lesson.held_out
+    step_seconds = seconds_per_step(network, streams.endless(seed), seed, model.bptt_truncate)
+    spent = time.perf_counter() - began
     duration = sizing.duration(
         epochs=model.epochs,
         max_steps=model.max_steps,
-        minutes=model.minutes,
+        seconds=60 * model.minutes - spent if model.minutes else None,
         steps_per_epoch=streams.steps_per_epoch,
         symbols_per_step=learned.predictions / streams.steps_per_epoch,
         validation_symbols=held_out.predictions if model.validation else 0,
-        step_seconds=seconds_per_step(network, streams.endless(seed), seed, model.bptt_truncate),
+        step_seconds=step_seconds,
     )
     plan = Plan(
         max_steps=duration.max_steps,

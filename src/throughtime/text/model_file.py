@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from throughtime.cells import REGISTRY, Cell, match
+from throughtime.engine import make as make_engine
+from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError
-from throughtime.estimator import parameters_from_json, parameters_to_json, resolve_cell
+from throughtime.estimator import parameters_from_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
@@ -23,6 +25,9 @@ class Fitted(NamedTuple):
     """What ``fit`` finds, as far as it is kept."""
 
     network: Network
+    cell: Cell
+    parameters: dict[str, Any]
+    """As they were at ``fit``, for a model file."""
     vocabulary: Vocabulary
     history: History
     seed: int
@@ -33,12 +38,11 @@ class Fitted(NamedTuple):
 
 def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
     """Tensors and metadata; nothing of the machine or the moment."""
-    cell = resolve_cell(model.cell, model.activation)
     fitted = model.fitted_
     metadata = {
         "kind": "TextGenerator",
-        "parameters": parameters_to_json(model.get_params()),
-        "cell": {"name": cell.name, "fingerprint": cell.fingerprint},
+        "parameters": fitted.parameters,
+        "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
         "vocabulary": fitted.vocabulary.to_json(),
         "fitted": {"hidden_size": fitted.hidden_size, "seed": fitted.seed, "start": fitted.start},
     }
@@ -57,19 +61,24 @@ def unpack(
     CellError
         If the model's cell is not known, or is another one of the same name.
     """
+    make_engine(engine)
     try:
         cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
         parameters = parameters_from_json(metadata["parameters"])
         if cell != REGISTRY.get(cell.name):
             parameters["cell"] = cell
         seed, hidden_size, start = (metadata["fitted"][name] for name in ("seed", "hidden_size", "start"))
+        if not all(type(number) is int for number in (seed, hidden_size, start)):
+            raise TypeError("seed, hidden_size and start must be integers")
+        seed_of(seed)
         model = kind(**parameters, engine=engine, random_state=seed)
         model.check_parameters()
         vocabulary = from_json(metadata["vocabulary"])
         weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
         if resolve_cell(model.cell, model.activation) != cell:
             raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        if model.num_layers > len(weights) or not 0 <= start < len(vocabulary):
+        fits = model.num_layers <= len(weights) and 0 <= start < len(vocabulary) and model.level == vocabulary.level
+        if not fits:
             raise ModelFileError("the model file is damaged: its sizes do not fit together")
         network = Network(
             layers(model, cell, len(vocabulary), hidden_size),
@@ -81,6 +90,6 @@ def unpack(
         history = History.from_arrays(len(vocabulary), tensors)
     except (CellError, ModelFileError):
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
-    return model, Fitted(network, vocabulary, history, seed, hidden_size, start)
+    return model, Fitted(network, cell, metadata["parameters"], vocabulary, history, seed, hidden_size, start)

@@ -39,6 +39,9 @@ def read(source: Sources, *, level: str, encoding: str = "utf-8") -> Reading:
         If a file is missing, empty, binary or in another encoding; if a short string names a file that exists; if
         there is nothing to read.
     """
+    _check_encoding(encoding)
+    if not isinstance(source, (str, bytes, Path, Iterable)):
+        raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(source).__name__}")
     sources = [source] if isinstance(source, (str, bytes, Path)) else list(source)
     if not sources:
         raise DataError("an empty list was given; expected at least one text")
@@ -88,12 +91,9 @@ def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
     DataError
         If it is binary, or in another encoding; the message names the offset.
     """
+    _check_encoding(encoding)
     try:
-        text = data.decode("utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding)
-    except LookupError:
-        raise DataError(
-            f"there is no encoding {encoding!r}; known ones are utf-8, latin-1, cp1252, utf-16, ..."
-        ) from None
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         if b"\0" in data[:8192]:
             raise DataError(_binary(name, data.index(b"\0"))) from None
@@ -103,7 +103,16 @@ def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
         ) from None
     if "\0" in text:
         raise DataError(_binary(name, data.index(b"\0")))
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        "".encode(encoding)
+    except (LookupError, UnicodeError):
+        raise DataError(
+            f"there is no encoding {encoding!r}; known ones are utf-8, latin-1, cp1252, utf-16, ..."
+        ) from None
 
 
 def _binary(name: str, offset: int) -> str:

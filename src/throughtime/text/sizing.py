@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from throughtime.errors import ParameterError
-
 VALIDATION_COST = 0.1
 """Scoring the validation part may take this share of the time of training."""
 
@@ -43,7 +41,7 @@ def duration(
     *,
     epochs: int | None,
     max_steps: int | None,
-    minutes: float | None,
+    seconds: float | None,
     steps_per_epoch: int,
     symbols_per_step: float,
     validation_symbols: int,
@@ -51,15 +49,9 @@ def duration(
 ) -> Duration:
     """The number of steps, how often to validate, and the estimated time.
 
-    Raises
-    ------
-    ParameterError
-        If more than one of ``epochs``, ``max_steps`` and ``minutes`` is given.
+    At most one of ``epochs``, ``max_steps`` and ``seconds`` (what is left of a budget) is given. There is always one
+    step and, where there is a validation part, one scoring of it, however small the budget.
     """
-    given = {"epochs": epochs, "max_steps": max_steps, "minutes": minutes}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise ParameterError(f"{named[0]} and {named[1]} both say how long to train; give one of them")
     score_seconds = FORWARD_SHARE * step_seconds * validation_symbols / symbols_per_step
 
     def whole(steps: int) -> Duration:
@@ -73,10 +65,9 @@ def duration(
         return whole(max_steps)
     if epochs is not None:
         return whole(epochs * steps_per_epoch)
-    if minutes is None:
+    if seconds is None:
         return whole(default_steps(steps_per_epoch))
-    budget = 60 * minutes
-    steps = max(1, int(budget / step_seconds))
-    while steps > 1 and whole(steps).seconds > budget:
-        steps = max(1, min(steps - 1, int(steps * budget / whole(steps).seconds)))
+    steps = max(1, int(seconds / step_seconds))
+    while steps > 1 and whole(steps).seconds > seconds:
+        steps = max(1, min(steps - 1, int(steps * seconds / whole(steps).seconds)))
     return whole(steps)

@@ -75,6 +75,8 @@ class Vocabulary(ABC):
         """
         if unknown not in ("error", "skip"):
             raise ParameterError(f"unknown must be 'error' or 'skip', got {unknown!r}")
+        if not isinstance(text, (str, bytes)):
+            raise DataError(f"expected text for {what}, got {type(text).__name__}")
         codes = self.split(text)
         ids = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         strange = self.codes[ids] != codes

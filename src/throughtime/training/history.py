@@ -64,7 +64,18 @@ class History:
 
     @classmethod
     def from_arrays(cls, symbols: int, arrays: dict[str, npt.NDArray[Any]]) -> History:
-        """What ``to_arrays`` gave."""
+        """What ``to_arrays`` gave.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is anything else.
+        """
         lists = {name: arrays[f"history.{name}"].tolist() for name in vars(cls(symbols)) if name != "symbols"}
         lists["validation_steps"] = [int(step) for step in lists["validation_steps"]]
-        return cls(symbols, **lists)
+        history = cls(symbols, **lists)
+        of_steps = {len(history.loss), len(history.learning_rate), len(history.gradient_norm)}
+        of_validations = {len(history.validation_steps), len(history.validation_loss)}
+        if len(of_steps) > 1 or len(of_validations) > 1 or any(np.ndim(value) != 1 for value in lists.values()):
+            raise ValueError("the lists of the history are of different lengths")
+        return history

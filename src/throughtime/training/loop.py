@@ -85,34 +85,39 @@ class Training:
             If a loss or a gradient is not finite. The network then has the weights of the last finite loss.
         """
         began = time.perf_counter()
+        self._tell(Callback.on_start)
+        try:
+            with self.network.engine.working():
+                self._loop(chunks, rows, began)
+        finally:
+            self.seconds = time.perf_counter() - began
+            self._tell(Callback.on_end)
+
+    def _loop(self, chunks: Iterator[Chunk], rows: int, began: float) -> None:
         engine, plan = self.network.engine, self.plan
         state = self.network.initial_state(rows)
         good = self._weights()
         best, best_loss, waited = good, math.inf, 0
-        self._tell(Callback.on_start)
-        try:
-            while self.step < plan.max_steps and not self.stopped:
-                before = self._weights()
-                group = list(islice(chunks, self._group_size(engine.steps_per_call)))
-                results, state = engine.train_steps(self, group, state, self.step)
-                self._record(results, group, good)
-                good = before
-                self.seconds = time.perf_counter() - began
-                self._tell(Callback.on_step)
-                if self._validates():
-                    loss = self._score(good)
-                    best, best_loss, waited = (
-                        (self._weights(), loss, 0) if loss < best_loss else (best, best_loss, waited + 1)
-                    )
-                    if plan.patience is not None and waited >= plan.patience:
-                        self.stop(f"the validation loss has not improved {waited} times")
-                if plan.guard is not None and self.seconds > plan.guard:
-                    self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
-            if plan.patience is not None and best_loss < math.inf:
-                self.network.set_parameters(best)
-        finally:
+        while self.step < plan.max_steps and not self.stopped:
+            before = self._weights()
+            group = list(islice(chunks, self._group_size(engine.steps_per_call)))
+            results, state = engine.train_steps(self, group, state, self.step)
+            self._record(results, group, good)
+            good = before
             self.seconds = time.perf_counter() - began
-            self._tell(Callback.on_end)
+            self._tell(Callback.on_step)
+            if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
+                self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
+            if self._validates():
+                loss = self._score(good)
+                if loss < best_loss:
+                    best, best_loss, waited = self._weights(), loss, 0
+                else:
+                    waited += 1
+                if plan.patience is not None and waited >= plan.patience:
+                    self.stop(f"the validation loss has not improved {waited} times")
+        if plan.patience is not None and best_loss < math.inf:
+            self.network.set_parameters(best)
 
     def train_step(self, batch: Chunk, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]:
         """One step: the loss and its gradients, clipping, the update. Nothing is changed if they are not finite."""
@@ -180,25 +185,27 @@ def mean_loss(network: Network, streams: Streams) -> float:
     """The loss in nats for each counted symbol, every one counted once, without dropout."""
     state = network.initial_state(streams.rows)
     total, symbols = 0.0, 0
-    for chunk in streams.once():
-        state = restart(state, chunk.fresh)
-        if chunk.symbols:
-            loss, state = network.loss(chunk.batch, state)
-            total += loss * chunk.symbols
-            symbols += chunk.symbols
-        else:
-            _, state = network.forward(chunk.batch.x, state, lengths=chunk.batch.lengths)
+    with network.engine.working():
+        for chunk in streams.once():
+            state = restart(state, chunk.fresh)
+            if chunk.symbols:
+                loss, state = network.loss(chunk.batch, state)
+                total += loss * chunk.symbols
+                symbols += chunk.symbols
+            else:
+                _, state = network.forward(chunk.batch.x, state, lengths=chunk.batch.lengths)
     return total / symbols
 
 
-def seconds_per_step(network: Network, chunks: Iterator[Chunk], plan_seed: int, bptt_truncate: int | None) -> float:
+def seconds_per_step(network: Network, chunks: Iterator[Chunk], seed: int, bptt_truncate: int | None) -> float:
     """How long a training step takes here: the best of a few whose results are thrown away."""
     best, began = math.inf, time.perf_counter()
-    for number, chunk in enumerate(islice(chunks, 20)):
-        start = time.perf_counter()
-        found = network.loss_and_gradients(chunk.batch, noise=Noise(plan_seed, 0), bptt_truncate=bptt_truncate)
-        network.engine.global_norm(found.parameters)
-        best = min(best, time.perf_counter() - start)
-        if number >= 2 and time.perf_counter() - began > 0.5:
-            break
+    with network.engine.working():
+        for number, chunk in enumerate(islice(chunks, 20)):
+            start = time.perf_counter()
+            found = network.loss_and_gradients(chunk.batch, noise=Noise(seed, 0), bptt_truncate=bptt_truncate)
+            network.engine.global_norm(found.parameters)
+            best = min(best, time.perf_counter() - start)
+            if number >= 2 and time.perf_counter() - began > 0.5:
+                break
     return best

@@ -1,0 +1,36 @@
+import sys
+
+import pytest
+from tests.trained import TEXT, fitted
+from typer.testing import CliRunner
+
+from throughtime.cli.app import app
+
+SMALL = ["--hidden-size", "8", "--seq-len", "16", "--max-steps", "20", "--learning-rate", "0.02", "--seed", "1"]
+"""The options of tests.trained.small."""
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    """Runs a command in an empty folder; an unexpected error is raised."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(*arguments, stdin=None):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+    return run
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "trained.safetensors"
+    fitted().save(path)
+    return path

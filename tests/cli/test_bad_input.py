@@ -1,0 +1,240 @@
+"""Every bad input gets one clear sentence and exit code 2, and leaves nothing behind."""
+
+import os
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.cli.conftest import SMALL
+
+from throughtime import TextGenerator, errors, load
+from throughtime.errors import DataError
+
+FILES = {
+    "text.txt": b"to be or not to be, that is the question. " * 20,
+    "empty.txt": b"",
+    "short.txt": b"to be",
+    "one.txt": b"a" * 1000,
+    "latin.txt": "l'été ".encode("latin-1") * 50,
+    "binary.txt": b"GIF89a\x00\x01" * 50,
+    "random.safetensors": np.random.default_rng(0).bytes(500),
+    "foreign.safetensors": b"\x02\0\0\0\0\0\0\0{}",
+    "folder/empty.txt": b"",
+}
+
+
+@pytest.fixture
+def files(tmp_path, model):
+    for name, data in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return snapshot(tmp_path)
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def assert_refused(result, sentence):
+    """One line on standard error, which says this; nothing on standard output."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    kind, _, message = line.partition(": ")
+    assert sentence in message
+    assert issubclass(getattr(errors, kind), errors.InputError)
+
+
+TRAIN = [
+    ("missing.txt", "there is no file 'missing.txt'"),
+    ("empty.txt", "'empty.txt' is empty; expected text"),
+    ("binary.txt", "'binary.txt' is a binary file (a zero byte at offset 6); expected text"),
+    ("short.txt", "the text is too short: 5 symbols"),
+    ("one.txt", "the text has 1 different symbol; at least two are needed"),
+    ("latin.txt", "'latin.txt' is not utf-8: byte 0xe9 at offset 2; pass the encoding it has"),
+    ("folder", "the folder 'folder' holds no text files"),
+    ("text.txt missing.txt", "there is no file 'missing.txt'"),
+    ("text.txt --encoding klingon", "there is no encoding 'klingon'"),
+    ("text.txt --hidden-size 0", "hidden_size must be an integer of at least 1 or None, got 0"),
+    ("text.txt --hidden-size -5", "hidden_size must be an integer of at least 1 or None, got -5"),
+    ("text.txt --num-layers 0", "num_layers must be an integer of at least 1, got 0"),
+    ("text.txt --embedding-size 0", "embedding_size must be"),
+    ("text.txt --seq-len 0", "seq_len must be an integer of at least 1, got 0"),
+    ("text.txt --batch-size 0", "batch_size must be"),
+    ("text.txt --bptt-truncate -1", "bptt_truncate must be"),
+    ("text.txt --max-steps 0", "max_steps must be"),
+    ("text.txt --epochs 0", "epochs must be"),
+    ("text.txt --minutes 0", "minutes must be a number above 0 or None, got 0.0"),
+    ("text.txt --minutes nan", "minutes must be a number above 0 or None, got nan"),
+    ("text.txt --learning-rate 0", "learning_rate must be a number above 0 or None, got 0.0"),
+    ("text.txt --learning-rate -0.1", "learning_rate must be"),
+    ("text.txt --clip-norm 0", "clip_norm must be"),
+    ("text.txt --clip-value -1", "clip_value must be"),
+    ("text.txt --dropout 1", "dropout must be a number of at least 0 and below 1, got 1.0"),
+    ("text.txt --variational-dropout -1", "variational_dropout must be"),
+    ("text.txt --validation 1", "validation must be"),
+    ("text.txt --weight-decay -1", "weight_decay must be"),
+    ("text.txt --weight-decay 0.1", "weight_decay is AdamW's; 'adam' has none"),
+    ("text.txt --patience 0", "patience must be"),
+    ("text.txt --seed -1", "random_state must be"),
+    ("text.txt --max-steps 1 --epochs 1", "epochs, max_steps and minutes each say how long to train"),
+    ("text.txt --cell rnn", "cell must be one of 'elman', 'elman-relu', 'elman-sigmoid', 'gru' and 'lstm'"),
+    ("text.txt --cell no_such_module:CELL", "the cell 'no_such_module:CELL' cannot be imported: No module named"),
+    ("text.txt --cell json:CELL", "the cell 'json:CELL' cannot be imported: module 'json' has no attribute 'CELL'"),
+    ("text.txt --cell json:dumps", "throughtime.Cell, got"),
+    ("text.txt --cell :CELL", "the cell ':CELL' cannot be imported"),
+    ("text.txt --cell .relative:CELL", "the cell '.relative:CELL' cannot be imported"),
+    ("text.txt --activation relu", "activation is the Elman cell's; 'lstm' has its own"),
+    (
+        "text.txt --optimizer sdg",
+        "optimizer must be one of 'sgd', 'momentum', 'adagrad', 'rmsprop', 'adam' and",
+    ),
+    ("text.txt --schedule linear", "schedule must be one of 'constant', 'cosine', 'step' and 'plateau'"),
+    ("text.txt --initializer zeros", "initializer must be one of"),
+    ("text.txt --level word", "level must be one of 'char' and 'byte', got 'word'"),
+    ("text.txt --engine cuda", "engine must be one of 'auto' and 'numpy', got 'cuda'"),
+    ("text.txt --dtype float16", "dtype must be 'float32' or 'float64', got 'float16'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), TRAIN, ids=[arguments for arguments, _ in TRAIN])
+def test_train(cli, files, arguments, sentence, tmp_path):
+    assert_refused(cli("train", "-o", "new.safetensors", *arguments.split()), sentence)
+    assert snapshot(tmp_path) == files
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the text is empty"),
+        (b"\xff\xfe", "'standard input' is not utf-8: byte 0xff at offset 0"),
+        (b"ab\0c", "'standard input' is a binary file (a zero byte at offset 2)"),
+    ],
+)
+def test_train_on_standard_input(cli, files, data, sentence, tmp_path):
+    assert_refused(cli("train", "-", "-o", "new.safetensors", stdin=data), sentence)
+    assert snapshot(tmp_path) == files
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Fails where anything is learned."""
+
+    def fit(*arguments, **options):
+        pytest.fail("the training began")
+
+    monkeypatch.setattr(TextGenerator, "fit", fit)
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("no/such/folder/m", "the folder 'no/such/folder' for 'm' does not exist; make it first"),
+        ("folder", "'folder' is a folder; name a file in it"),
+        ("text.txt/m", "the folder 'text.txt' for 'm' does not exist"),
+    ],
+)
+def test_where_the_model_goes_is_checked_before_training(cli, files, no_training, output, sentence, tmp_path):
+    assert_refused(cli("train", "text.txt", "-o", output), sentence)
+    assert snapshot(tmp_path) == files
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_training(cli, files, no_training, monkeypatch, tmp_path):
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    assert_refused(cli("train", "text.txt", "-o", "folder/m"), "the folder 'folder' cannot be written to")
+    assert snapshot(tmp_path) == files
+
+
+OTHERS = [
+    ("sample missing.safetensors", "there is no model file 'missing.safetensors'"),
+    ("sample folder", "there is no model file 'folder'"),
+    ("sample empty.txt", "'empty.txt' is damaged or not a model file"),
+    ("sample random.safetensors", "'random.safetensors' is damaged or not a model file"),
+    ("sample foreign.safetensors", "'foreign.safetensors' is a safetensors file, but not a model of throughtime"),
+    ("sample trained.safetensors --length -1", "length must be an integer of at least 0, got -1"),
+    ("sample trained.safetensors --temperature 0", "temperature must be a number above 0, got 0.0"),
+    ("sample trained.safetensors --top-k 0", "top_k must be an integer of at least 1 or None, got 0"),
+    ("sample trained.safetensors --top-p 1.5", "top_p must be a number above 0 and at most 1 or None, got 1.5"),
+    ("sample trained.safetensors --seed -1", "random_state must be"),
+    ("sample trained.safetensors --prime Xyz", "the prime contains 'X' (position 0), which the model never saw"),
+    ("sample trained.safetensors --prime é --json", "the prime contains 'é' (position 0)"),
+    ("sample trained.safetensors --cell json:nothing", "the cell 'json:nothing' cannot be imported"),
+    ("sample trained.safetensors --cell json:dumps", "throughtime.Cell, got"),
+    ("evaluate missing.safetensors text.txt", "there is no model file 'missing.safetensors'"),
+    ("evaluate trained.safetensors missing.txt", "there is no file 'missing.txt'"),
+    ("evaluate trained.safetensors empty.txt", "'empty.txt' is empty"),
+    ("evaluate trained.safetensors binary.txt", "'binary.txt' is a binary file"),
+    ("evaluate trained.safetensors latin.txt", "'latin.txt' is not utf-8"),
+    ("evaluate trained.safetensors latin.txt --encoding latin-1", "the text contains 'l' (position 0)"),
+    ("info random.safetensors", "'random.safetensors' is damaged"),
+    ("cells rnn", "cell must be one of 'elman', 'elman-relu', 'elman-sigmoid', 'gru' and 'lstm'"),
+    ("demo --minutes 0 --to new", "minutes must be a number above 0"),
+    ("demo --minutes 1 --seed -1 --to new", "random_state must be"),
+    ("demo --to text.txt", "the folder 'text.txt' cannot be made"),
+    ("demo --to text.txt/new", "the folder 'text.txt/new' cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), OTHERS, ids=[arguments for arguments, _ in OTHERS])
+def test_the_other_commands(cli, files, arguments, sentence, tmp_path):
+    assert_refused(cli(*arguments.split()), sentence)
+    assert snapshot(tmp_path) == files
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train text.txt",
+        "train -o m",
+        "sample",
+        "sample m --length many",
+        "train text.txt -o m --hidden-size 1.5",
+        "fly",
+    ],
+)
+def test_a_command_that_is_not_complete_or_not_understood(cli, files, arguments, tmp_path):
+    result = cli(*arguments.split())
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("Usage: ")
+    assert snapshot(tmp_path) == files
+
+
+def test_debug_shows_where(cli, files):
+    result = cli("--debug", "train", "missing.txt", "-o", "m")
+    assert isinstance(result.exception, DataError)
+    frames = [frame for frame, _ in traceback.walk_tb(result.exc_info[2])]
+    assert any(Path(frame.f_code.co_filename).name == "reading.py" for frame in frames)
+
+
+def test_an_unexpected_error_is_one_line_that_asks_for_a_report(cli, files, monkeypatch, tmp_path):
+    def fit(*arguments, **options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(TextGenerator, "fit", fit)
+    result = cli("train", "text.txt", "-o", "m")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "unexpected RuntimeError: a bug; `throughtime --debug ...` shows where, please report it\n"
+    )
+    assert snapshot(tmp_path) == files
+
+
+def test_the_next_command_is_not_debugged_too(cli, files):
+    cli("--debug", "train", "missing.txt", "-o", "m")
+    assert_refused(cli("train", "missing.txt", "-o", "m"), "there is no file")
+
+
+def test_a_training_that_blows_up_leaves_the_last_good_model(cli, files, tmp_path):
+    options = ["--cell", "elman-relu", "--optimizer", "sgd", "--learning-rate", "100", "--clip-norm", "none", "-q"]
+    result = cli("train", "text.txt", "-o", "m", "--json", *SMALL, *options)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    kept, error = result.stderr.splitlines()
+    assert kept == "the last good weights are in m"
+    assert error.startswith("NonFiniteLoss: step ")
+    assert "Try a smaller learning_rate, or clip_norm" in error
+    assert load(tmp_path / "m").history_.loss

@@ -1,0 +1,95 @@
+"""The command line as a user runs it: processes, streams and exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.cli.conftest import SMALL
+from tests.trained import TEXT, fitted
+
+
+@pytest.fixture
+def throughtime(tmp_path):
+    def run(*arguments, stdin=None, environment=()):
+        return subprocess.run(
+            [sys.executable, "-m", "throughtime", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=tmp_path,
+            env=os.environ | dict(environment),
+        )
+
+    return run
+
+
+def test_train_sample_and_evaluate(throughtime, tmp_path):
+    trained = throughtime("train", "-", "-o", "m.safetensors", "--json", *SMALL, stdin=TEXT)
+    assert trained.returncode == 0
+    assert json.loads(trained.stdout)["steps"] == 20
+    assert "--- after 20 steps" in trained.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors"]
+    sampled = throughtime("sample", "m.safetensors", "--length", 30, "--seed", 2)
+    assert sampled.stdout == fitted().generate(30, random_state=2) + "\n"
+    scored = throughtime("evaluate", "m.safetensors", "-", "--json", stdin="to be or not")
+    assert json.loads(scored.stdout)["loss"] == fitted().evaluate("to be or not").loss
+
+
+def test_an_error_is_one_sentence_and_with_debug_a_traceback(throughtime):
+    plain = throughtime("train", "missing.txt", "-o", "m")
+    assert (plain.returncode, plain.stdout) == (2, "")
+    assert plain.stderr == "DataError: there is no file 'missing.txt'\n"
+    debugged = throughtime("--debug", "train", "missing.txt", "-o", "m")
+    assert debugged.returncode == 1
+    assert debugged.stderr.startswith("Traceback (most recent call last):")
+    assert debugged.stderr.endswith("throughtime.errors.DataError: there is no file 'missing.txt'\n")
+
+
+def test_a_training_that_blows_up_says_so_and_nothing_else(throughtime, tmp_path):
+    """Neither NumPy's warnings nor a traceback."""
+    options = ["--cell", "elman-relu", "--optimizer", "sgd", "--learning-rate", "100", "--clip-norm", "none", "-q"]
+    broken = throughtime("train", "-", "-o", "m", *SMALL, *options, stdin=TEXT)
+    assert broken.returncode == 1
+    kept, error = broken.stderr.splitlines()
+    assert kept == "the last good weights are in m"
+    assert error.startswith("NonFiniteLoss: step ")
+    assert (tmp_path / "m").is_file()
+
+
+def test_a_terminal_that_cannot_show_a_symbol_is_no_failure(throughtime, tmp_path):
+    fitted_on_arrows = "→←" * 100
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    trained = throughtime("train", "-", "-o", "m", *SMALL, stdin=fitted_on_arrows, environment={"PYTHONUTF8": "1"})
+    assert trained.returncode == 0
+    sampled = throughtime("sample", "m", "--length", 3, environment=environment)
+    assert sampled.returncode == 0
+    assert set(sampled.stdout.split("\\u")) <= {"", "2192", "2190", "2192\n", "2190\n"}
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+    fitted().save(tmp_path / "m")
+    command = [sys.executable, "-m", "throughtime", "sample", "m", "--length", "100000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert len(process.stdout.read(50)) == 50
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
+    process.stderr.close()
+
+
+def test_the_demonstration_leaves_a_model_a_picture_and_samples(throughtime, tmp_path):
+    result = throughtime("demo", "--minutes", 0.02, "--to", "shown", "--json")
+    assert result.returncode == 0
+    shown = tmp_path / "shown"
+    assert sorted(path.name for path in shown.iterdir()) == ["learning_curve.png", "model.safetensors", "samples.txt"]
+    assert (shown / "learning_curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    samples = (shown / "samples.txt").read_text(encoding="utf-8")
+    assert samples.startswith("--- after 1 steps ---\n")
+    assert len(samples) > 200
+    report = json.loads(result.stdout)
+    assert (report["picture"], report["samples"]) == ("shown/learning_curve.png", "shown/samples.txt")
+    assert report["model"] == "shown/model.safetensors"
+    assert throughtime("info", "shown/model.safetensors").returncode == 0

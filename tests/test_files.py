@@ -1,0 +1,245 @@
+"""One model, one file: what is written whole or not at all, and what is never believed."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save as to_bytes
+
+from throughtime import files
+from throughtime.errors import ModelFileError, OutputError
+
+TENSORS = {"b": np.arange(3, dtype=np.float32), "a": np.eye(2, dtype=np.float64)}
+METADATA = {"kind": "Example", "numbers": [1, 2.5, None], "word": "été"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+# ---------------------------------------------------------------------- there and back
+
+
+def test_what_is_saved_is_loaded(path):
+    files.save(path, TENSORS, METADATA)
+    tensors, metadata = files.load(path)
+    assert metadata == {"format": files.FORMAT, **METADATA}
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert np.array_equal(tensors[name], tensor)
+
+
+def test_a_path_may_be_a_string(path):
+    files.save(str(path), TENSORS, METADATA)
+    assert files.load(str(path))[1]["kind"] == "Example"
+
+
+def test_tensors_may_lie_anyhow_in_memory(path):
+    matrix = np.arange(12, dtype=np.float32).reshape(3, 4)
+    files.save(path, {"turned": matrix.T, "part": matrix[::2, 1:3]}, {})
+    tensors, _ = files.load(path)
+    assert np.array_equal(tensors["turned"], matrix.T)
+    assert np.array_equal(tensors["part"], matrix[::2, 1:3])
+
+
+def test_equal_contents_give_equal_bytes(tmp_path):
+    files.save(tmp_path / "one", TENSORS, METADATA)
+    files.save(tmp_path / "two", dict(reversed(TENSORS.items())), dict(reversed(METADATA.items())))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_file_is_replaced(path):
+    path.write_bytes(b"old")
+    files.save(path, TENSORS, METADATA)
+    assert files.load(path)[1]["kind"] == "Example"
+    assert list(path.parent.iterdir()) == [path]
+
+
+# ---------------------------------------------------------------------- places that cannot be written to
+
+
+def test_a_place_that_can_be_written_to_is_returned(path):
+    assert files.check_output(str(path)) == path
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("write", [files.check_output, lambda path: files.write_atomically(path, b"data")])
+def test_a_folder_that_does_not_exist(write, tmp_path):
+    with pytest.raises(OutputError, match=r"the folder '.*missing' for 'model' does not exist; make it first"):
+        write(tmp_path / "missing" / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [files.check_output, lambda path: files.write_atomically(path, b"data")])
+def test_a_path_that_is_a_folder(write, tmp_path):
+    with pytest.raises(OutputError, match="is a folder; name a file in it"):
+        write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file(path):
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"the folder '.*model\.safetensors' for 'more' does not exist"):
+        files.check_output(path / "more")
+
+
+def test_a_folder_that_cannot_be_written_to(path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda folder, mode: not (folder == path.parent and mode == os.W_OK))
+    with pytest.raises(OutputError, match=r"the folder '.*' cannot be written to; choose another or change its perm"):
+        files.check_output(path)
+
+
+def fail(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+FAILURES = pytest.mark.parametrize(("where", "what"), [(os, "fsync"), (Path, "replace"), (Path, "open")])
+
+
+@FAILURES
+def test_a_failure_leaves_nothing_behind(where, what, path, monkeypatch):
+    monkeypatch.setattr(where, what, fail)
+    with pytest.raises(OutputError, match=r"could not be written \(4 bytes\): No space left on device"):
+        files.write_atomically(path, b"data")
+    assert list(path.parent.iterdir()) == []
+
+
+@FAILURES
+def test_a_failure_leaves_the_old_file_whole(where, what, path, monkeypatch):
+    files.save(path, TENSORS, METADATA)
+    before = path.read_bytes()
+    monkeypatch.setattr(where, what, fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        files.save(path, {"c": np.zeros(5)}, {})
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interruption_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_atomically(path, b"data")
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (order.append("flushed"), fsync(number)))
+    monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("renamed"), replace(self, to)))
+    files.write_atomically(path, b"data")
+    assert order[:2] == ["flushed", "renamed"]
+    assert path.read_bytes() == b"data"
+
+
+# ---------------------------------------------------------------------- files that are not believed
+
+
+def written(path, tensors=TENSORS, entry=None, **metadata):
+    entry = {"throughtime": json.dumps({"format": 1, **metadata})} if entry is None else entry
+    path.write_bytes(to_bytes(dict(tensors), metadata=entry))
+    return path
+
+
+def test_the_shape_of_these_files_is_right(path):
+    assert files.load(written(path))[1] == {"format": 1}
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder"])
+def test_there_is_no_file(kind, tmp_path):
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        files.load(tmp_path / "missing" if kind == "missing" else tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"to be or not to be, that is the question",
+        np.random.default_rng(0).bytes(1000),
+        b"\0" * 100,
+        b"\xff" * 100,
+        b"\x02\0\0\0\0\0\0\0{}",
+        b"\x80\x04\x95K\x00\x00\x00\x00\x00\x00\x00}\x94.",
+        b"PK\x03\x04" + b"\0" * 50,
+    ],
+    ids=["empty", "text", "random", "zeros", "ones", "no tensors", "a pickle", "a zip file"],
+)
+def test_it_is_no_model_file(data, path):
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"^'.*model\.safetensors' is"):
+        files.load(path)
+
+
+@pytest.mark.parametrize("part", [0.001, 0.01, 0.1, 0.3, 0.5, 0.9, 0.999])
+def test_it_was_cut_off(part, path):
+    files.save(path, {"w": np.zeros((50, 50))}, METADATA)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(part * len(data))])
+    with pytest.raises(ModelFileError, match="is damaged or not a model file"):
+        files.load(path)
+
+
+@pytest.mark.parametrize("entry", [{}, {"format": "pt"}])
+def test_it_is_somebody_elses(entry, path):
+    with pytest.raises(ModelFileError, match="is a safetensors file, but not a model of throughtime"):
+        files.load(written(path, entry=entry))
+
+
+def test_it_is_newer(path):
+    with pytest.raises(ModelFileError, match=r"has format 2, this version of throughtime reads up to 1; upgrade"):
+        files.load(written(path, format=2))
+
+
+@pytest.mark.parametrize("version", [None, 0, -1, "1", 1.0, [1]])
+def test_its_format_is_no_number(version, path):
+    with pytest.raises(ModelFileError, match="is damaged: it names no format"):
+        files.load(written(path, format=version))
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "no JSON", "{", "[1, 2]", "5", "null", '"text"', "[" * 100_000, '{"format": ' + "1" * 5000 + "}"]
+)
+def test_its_metadata_are_no_json_object(entry, path):
+    with pytest.raises(ModelFileError, match="is damaged"):
+        files.load(written(path, entry={"throughtime": entry}))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_its_numbers_are_not_finite(value, path):
+    with pytest.raises(ModelFileError, match="is damaged: 'a' holds values that are not finite"):
+        files.load(written(path, {"a": np.array([1.0, value, 2.0])}))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int32", "int64", "uint8", "bool"])
+def test_its_numbers_are_of_another_kind(dtype, path):
+    with pytest.raises(ModelFileError, match="is damaged: 'a' holds"):
+        files.load(written(path, {"a": np.ones(3, dtype)}))
+
+
+def test_numbers_that_numpy_does_not_have_are_refused(path):
+    data = to_bytes({"a": np.ones(4, np.float16)}, metadata={"throughtime": '{"format": 1}'})
+    path.write_bytes(data.replace(b'"F16"', b'"BF16"'))
+    with pytest.raises(ModelFileError, match="is damaged"):
+        files.load(path)
+
+
+def test_it_cannot_be_read(path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    files.save(path, TENSORS, METADATA)
+    monkeypatch.setattr("safetensors.safe_open", refuse)
+    with pytest.raises(ModelFileError, match="cannot be read: Permission denied"):
+        files.load(path)

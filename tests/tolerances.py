@@ -1,0 +1,32 @@
+"""All tolerances of the tests, in one table, each with its reason.
+
+Each bounds the absolute error of numbers around one, and the relative error of larger ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+GOLDEN = 1e-9
+"""Recorded PyTorch, float64. Both sides add a few dozen products in another order, which costs some 1e-15; the rest
+leaves room for another BLAS, and is still far below what any wrong term would cause."""
+
+ORACLE = 1e-9
+"""Live PyTorch, float64: as GOLDEN."""
+
+HAND = 1e-12
+"""Numbers worked on paper, float64: every literal is exact or has sixteen digits, and few operations follow."""
+
+GRADIENT = 1e-8
+"""Numerical derivative, float64: the five-point stencil of width 1e-3 leaves some 1e-12 of the largest element of a
+block, and elements are compared down to 1e-3 of it."""
+
+ROWS = {"float64": 1e-12, "float32": 2e-5}
+"""The same sums in another order (batch, chunks, padding, windows): BLAS rounds by shape, at most a hundred terms here.
+The compiled engine is compared bit for bit."""
+
+
+def assert_close(actual, expected, tolerance, name=""):
+    np.testing.assert_allclose(
+        actual, expected, rtol=tolerance, atol=tolerance, equal_nan=False, strict=True, err_msg=name
+    )

@@ -1,0 +1,51 @@
+"""What a history computes from its lists."""
+
+import math
+
+import pytest
+from tests.tolerances import HAND
+
+from throughtime.training import History
+
+
+def test_the_smoothed_loss_is_that_of_the_tutorials():
+    """It starts at log 4 = 1.38629...; then 0.999 of it and 0.001 of each loss."""
+    history = History(4, loss=[1.0, 2.0])
+    assert history.smooth_loss == pytest.approx([1.3859080667587707, 1.386522158692012], abs=HAND)
+
+
+def test_guessing_at_random_keeps_the_smoothed_loss_at_log_k():
+    history = History(65, loss=[math.log(65)] * 1000)
+    assert history.smooth_loss[-1] == pytest.approx(math.log(65), abs=HAND)
+
+
+def test_an_empty_history():
+    history = History(4)
+    assert history.steps == history.smooth_loss == []
+    assert math.isnan(history.train_loss)
+
+
+def test_steps_count_from_one():
+    assert History(4, loss=[0.5, 0.25, 0.125]).steps == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"), [([2.0], 2.0), ([1.0, 2.0], 1.5), ([9.0] * 50 + [1.0] * 50 + [3.0] * 50, 2.0)]
+)
+def test_the_training_loss_is_the_mean_of_the_last_hundred(losses, expected):
+    assert History(4, loss=losses).train_loss == expected
+
+
+def test_as_arrays_and_back():
+    history = History(4, [1.0, 0.5], [0.1, 0.05], [2.0, 3.0], [2], [0.75])
+    arrays = history.to_arrays()
+    assert sorted(arrays) == [
+        "history.gradient_norm",
+        "history.learning_rate",
+        "history.loss",
+        "history.validation_loss",
+        "history.validation_steps",
+    ]
+    back = History.from_arrays(4, arrays)
+    assert back == history
+    assert type(back.validation_steps[0]) is int

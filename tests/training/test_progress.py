@@ -1,0 +1,117 @@
+"""What is said while a training runs: on standard error, and safe for a terminal."""
+
+from types import SimpleNamespace
+
+import pytest
+from tests.trained import TEXT, small
+
+from throughtime.training import History, progress
+from throughtime.training.progress import Progress, clock, printable
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "JPY_PARENT_PID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s"),
+        (12.4, "12 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3599.7, "1 h 00 min"),
+        (3900, "1 h 05 min"),
+        (100_000, "27 h 46 min"),
+    ],
+)
+def test_clock(seconds, expected):
+    assert clock(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain\n\ttext", "plain\n\ttext"),
+        ("déjà 字 😀", "déjà 字 😀"),
+        ("\x1b[31mred", "\ufffd[31mred"),
+        ("a\rb\x07c\x00", "a\ufffdb\ufffdc\ufffd"),
+        ("\x9b2J", "\ufffd2J"),  # one-character form of escape and bracket
+        ("a\u202eb", "a\ufffdb"),  # turns the direction of writing around
+        ("\ud800", "\ufffd"),
+    ],
+)
+def test_printable(text, expected):
+    assert printable(text) == expected
+
+
+def test_without_a_terminal_plain_lines_go_to_standard_error(capsys):
+    model = small(verbose=1).fit(TEXT)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\x1b" not in err
+    for step, loss in zip(model.history_.validation_steps, model.history_.validation_loss, strict=True):
+        assert f"step {step}: validation {loss:.4f} nats" in err
+
+
+def test_samples_are_shown_and_recorded(capsys):
+    model = small(verbose=1).fit(TEXT)
+    err = capsys.readouterr().err
+    assert [step for step, _ in model.samples_] == [1, 5, 10, 20]
+    for step, text in model.samples_:
+        assert len(text) == 200
+        assert f"--- after {step} steps" in err
+        assert printable(text) in err
+
+
+def test_silence(capsys):
+    model = small(verbose=0).fit(TEXT)
+    assert capsys.readouterr() == ("", "")
+    assert model.samples_ == []
+
+
+def test_why_it_stopped_is_said(capsys):
+    small(verbose=1, early_stopping=True, patience=1, learning_rate=5.0, max_steps=300).fit(TEXT)
+    assert "stopped: the validation loss has not improved 1 times" in capsys.readouterr().err
+
+
+def a_run(step, max_steps=10):
+    history = History(4, loss=[0.5] * step)
+    return SimpleNamespace(
+        step=step, seconds=2.0 * step, symbols=100 * step, history=history, plan=SimpleNamespace(max_steps=max_steps)
+    )
+
+
+def test_a_line_tells_loss_bits_speed_and_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    shown = Progress()
+    shown.on_start(a_run(0))
+    shown.on_step(a_run(4))
+    assert capsys.readouterr().err == "step 4 of 10: loss 0.500, 0.72 bits, 50 symbols/s, 12 s left\n"
+
+
+def test_lines_come_now_and_then_only(capsys):
+    shown = Progress()
+    shown.on_start(a_run(0))
+    for step in range(1, 10):
+        shown.on_step(a_run(step))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_training_without_a_reason_to_stop_ends_in_silence(capsys):
+    shown = Progress()
+    shown.on_start(a_run(0))
+    shown.on_end(SimpleNamespace(stopped=None))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    small(verbose=1).fit(TEXT)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "20/20" in err
+    assert "validation" in err

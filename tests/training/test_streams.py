@@ -1,0 +1,252 @@
+"""Every prediction of a corpus is read once, in order, and no document knows of another."""
+
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from throughtime.training import Corpus, Streams, restart
+
+LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(lambda lengths: max(lengths) > 1)
+thorough = settings(max_examples=60)
+SIZES = {
+    "batch_size": st.integers(1, 5),
+    "seq_len": st.integers(1, 9),
+    "warm_up": st.integers(0, 12),
+    "restart_every": st.none() | st.integers(1, 3),
+}
+
+
+def numbered(lengths):
+    """Documents whose symbols are their own places in the corpus."""
+    bounds = np.cumsum([0, *lengths])
+    return Corpus.of([np.arange(start, end) for start, end in pairwise(bounds)])
+
+
+def documents(corpus):
+    return [range(start, end) for start, end in pairwise(corpus.bounds.tolist())]
+
+
+def predicted(corpus):
+    """The places that have a next one in their document."""
+    return [place for document in documents(corpus) for place in document[:-1]]
+
+
+def weights_of(chunk):
+    x = chunk.batch.x
+    return np.ones(x.shape, bool) if chunk.batch.weights is None else chunk.batch.weights.astype(bool)
+
+
+def lengths_of(chunk):
+    T, N = chunk.batch.x.shape
+    return np.full(N, T) if chunk.batch.lengths is None else chunk.batch.lengths
+
+
+def pieces_read(chunks):
+    """What was read from each fresh start to the next: ``(place, next place, counted)`` for every step."""
+    pieces, current = [], {}
+    for chunk in chunks:
+        x, targets, weights = chunk.batch.x, chunk.batch.targets, weights_of(chunk)
+        for row, length in enumerate(lengths_of(chunk)):
+            if chunk.fresh[row] and length:
+                current[row] = []
+                pieces.append(current[row])
+            if length:
+                current[row] += [(x[t, row], targets[t, row], weights[t, row]) for t in range(length)]
+    return pieces
+
+
+def counted(chunks):
+    return [place for chunk in chunks for place in chunk.batch.x[weights_of(chunk)].tolist()]
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_every_prediction_is_counted_exactly_once(lengths, sizes):
+    corpus = numbered(lengths)
+    chunks = list(Streams(corpus, **sizes).once())
+    assert sorted(counted(chunks)) == predicted(corpus)
+    assert sum(chunk.symbols for chunk in chunks) == corpus.predictions
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_targets_are_the_next_symbols(lengths, sizes):
+    for chunk in Streams(numbered(lengths), **sizes).once():
+        weights = weights_of(chunk)
+        assert np.array_equal(chunk.batch.targets[weights], chunk.batch.x[weights] + 1)
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_a_piece_is_read_without_a_gap_and_in_one_document(lengths, sizes):
+    corpus = numbered(lengths)
+    for piece in pieces_read(Streams(corpus, **sizes).once()):
+        first, last = piece[0][0], piece[-1][1]
+        assert [place for place, _, _ in piece] == list(range(first, last))
+        assert any(first in document and last in document for document in documents(corpus))
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_the_warm_up_stands_before_a_piece_uncounted_and_ends_at_the_start_of_its_document(lengths, sizes):
+    corpus = numbered(lengths)
+    for piece in pieces_read(Streams(corpus, **sizes).once()):
+        flags = [is_counted for _, _, is_counted in piece]
+        warm = flags.index(True)
+        start = next(document[0] for document in documents(corpus) if piece[warm][0] in document)
+        assert warm == min(sizes["warm_up"], piece[warm][0] - start)
+        assert all(flags[warm:])
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_shapes_lengths_and_weights_agree(lengths, sizes):
+    streams = Streams(numbered(lengths), **sizes)
+    assert streams.rows <= sizes["batch_size"]
+    for chunk in streams.once():
+        T, N = chunk.batch.x.shape
+        assert sizes["seq_len"] >= T
+        assert streams.rows == N
+        assert lengths_of(chunk).max() == T
+        assert not weights_of(chunk)[np.arange(T)[:, None] >= lengths_of(chunk)].any()
+        assert chunk.symbols == weights_of(chunk).sum()
+        assert chunk.batch.weights is None or not chunk.batch.weights.all()
+        assert chunk.batch.lengths is None or (chunk.batch.lengths != T).any()
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_the_pieces_of_a_document_are_equally_long_to_within_one(lengths, sizes):
+    corpus = numbered(lengths)
+    _, starts, ends = Streams(corpus, **sizes).pieces().T
+    for document in documents(corpus):
+        mine = (ends - starts)[(starts >= document.start) & (starts < document.stop)]
+        assert mine.size == 0 or mine.max() - mine.min() <= 1
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES))
+def test_the_chunks_of_a_piece_are_equally_long_to_within_one(lengths, sizes):
+    chunks = {}
+    for chunk in Streams(numbered(lengths), **sizes).once():
+        for row, length in enumerate(lengths_of(chunk)):
+            if chunk.fresh[row]:
+                chunks[row] = set()
+            chunks[row].add(length)
+            assert max(chunks[row]) - min(chunks[row]) <= 1
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES | {"warm_up": st.just(0), "restart_every": st.integers(1, 3)}))
+def test_no_piece_has_more_chunks_than_allowed(lengths, sizes):
+    streams = Streams(numbered(lengths), **sizes)
+    assert max(map(len, pieces_read(streams.once()))) <= sizes["restart_every"] * sizes["seq_len"]
+
+
+@thorough
+@given(LENGTHS, st.fixed_dictionaries(SIZES | {"warm_up": st.just(0)}), st.integers(0, 5))
+def test_an_endless_reading_takes_every_piece_in_each_pass(lengths, sizes, seed):
+    streams = Streams(numbered(lengths), **sizes)
+    places = streams.pieces()[:, 0].tolist()
+    chunks = islice(streams.endless(seed), 3 * streams.steps_per_epoch + 20)
+    starts = [int(place) for chunk in chunks for place in chunk.batch.x[0][chunk.fresh]]
+    assert len(starts) >= 2 * len(places)
+    for begin in range(0, len(starts) - len(places) + 1, len(places)):
+        assert sorted(starts[begin : begin + len(places)]) == places
+
+
+def first_symbols(streams, seed, count=40):
+    return [chunk.batch.x.tolist() for chunk in islice(streams.endless(seed), count)]
+
+
+def test_an_endless_reading_depends_on_its_seed_alone():
+    streams = Streams(numbered([90, 80, 3]), 2, 4, restart_every=2)
+    assert first_symbols(streams, 1) == first_symbols(streams, 1)
+    assert first_symbols(streams, 1) != first_symbols(streams, 2)
+
+
+def test_each_pass_has_an_order_of_its_own():
+    streams = Streams(numbered([200]), 1, 4, restart_every=1)
+    starts = [int(chunk.batch.x[0, 0]) for chunk in islice(streams.endless(7), 100)]
+    assert sorted(starts[:50]) == sorted(starts[50:])
+    assert starts[:50] != starts[50:]
+
+
+def test_rows_that_have_one_piece_each_read_it_again_and_again_in_order():
+    streams = Streams(numbered([21]), 2, 5)
+    assert streams.pieces().tolist() == [[0, 0, 10], [10, 10, 20]]
+    starts = [chunk.batch.x[0].tolist() for chunk in islice(streams.endless(0), 4)]
+    assert starts == [[0, 10], [5, 15], [0, 10], [5, 15]]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "batch_size", "seq_len", "rows", "steps"),
+    [
+        ([101], 2, 10, 2, 5),  # two pieces of 50 predictions, five chunks each
+        ([102], 2, 10, 2, 6),  # 51 and 50 predictions: six and five chunks
+        ([5], 8, 10, 1, 1),  # too short to be cut
+        ([11, 11, 11], 2, 10, 2, 2),  # three documents, one chunk each, in two rows
+        ([11, 1, 0, 11], 1, 10, 1, 2),  # what has no next symbol is not read
+    ],
+)
+def test_rows_and_steps_of_a_pass(lengths, batch_size, seq_len, rows, steps):
+    streams = Streams(numbered(lengths), batch_size, seq_len)
+    assert (streams.rows, streams.steps_per_epoch) == (rows, steps)
+    assert len(list(streams.once())) == steps
+
+
+def test_padding_on_paper():
+    """Documents 'abc' and 'defgh' side by side: the first has two predictions, the second four."""
+    (chunk,) = Streams(numbered([3, 5]), 2, 4).once()
+    assert chunk.batch.lengths.tolist() == [2, 4]
+    assert chunk.batch.weights.T.tolist() == [[True, True, False, False], [True, True, True, True]]
+    assert chunk.batch.x.T[0, :2].tolist() == [0, 1]
+    assert chunk.batch.x.T[1].tolist() == [3, 4, 5, 6]
+    assert chunk.fresh.tolist() == [True, True]
+    assert chunk.symbols == 6
+
+
+@thorough
+@given(LENGTHS, st.floats(0, 0.99))
+def test_a_split_keeps_every_symbol_in_order(lengths, share):
+    corpus = numbered(lengths)
+    first, second = corpus.split(share)
+    assert np.array_equal(np.concatenate([first.ids, second.ids]), corpus.ids)
+    assert len(second.ids) == int(len(corpus.ids) * share)
+    cut = len(first.ids)
+    for part in (first, second):
+        assert part.bounds[0] == 0
+        assert part.bounds[-1] == len(part.ids)
+    kept = {*first.bounds.tolist(), *(second.bounds + cut).tolist()}
+    assert kept == {*corpus.bounds.tolist(), cut}
+
+
+@thorough
+@given(LENGTHS, st.floats(0, 0.99))
+def test_a_split_loses_at_most_the_prediction_across_it(lengths, share):
+    corpus = numbered(lengths)
+    first, second = corpus.split(share)
+    assert corpus.predictions - 1 <= first.predictions + second.predictions <= corpus.predictions
+
+
+def test_predictions_are_the_symbols_with_one_before_them():
+    assert Corpus.of([np.arange(n) for n in (5, 1, 0, 2)]).predictions == 4 + 0 + 0 + 1
+
+
+def test_restart_zeroes_exactly_the_fresh_rows():
+    state = {"one": (np.full((3, 2), 5, np.float32), np.full((3, 2), 7, np.float32)), "two": (np.ones((3, 4)),)}
+    after = restart(state, np.array([False, True, False]))
+    for name, values in state.items():
+        for old, new in zip(values, after[name], strict=True):
+            assert new.dtype == old.dtype
+            assert not new[1].any()
+            assert np.array_equal(new[[0, 2]], old[[0, 2]])
+            assert old.all()
+
+
+def test_a_state_without_fresh_rows_is_passed_on():
+    state = {"one": (np.ones((2, 2)),)}
+    assert restart(state, np.array([False, False])) is state
