@@ -2,6 +2,7 @@ import sys
 
 import pytest
 from tests.trained import TEXT, fitted
+from typer import rich_utils
 from typer.testing import CliRunner
 
 from throughtime.cli.app import app
@@ -15,6 +16,8 @@ def cli(tmp_path, monkeypatch):
     """Runs a command in an empty folder; an unexpected error is raised."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", None)  # a build server may ask for colours
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, stdin=None):
         return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)

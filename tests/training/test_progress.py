@@ -11,6 +11,7 @@ from throughtime.training.progress import Progress, clock, printable
 
 @pytest.fixture(autouse=True)
 def no_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "JPY_PARENT_PID"):
         monkeypatch.delenv(name, raising=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.cli.options import with_options
+from throughtime.cli.report import in_words, training_report
 from throughtime.errors import NonFiniteLoss, ParameterError, ThroughtimeError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
@@ -151,36 +151,7 @@ def train(
         raise
     model.save(output)
     report = training_report(model, output)
-    _answer(report, as_json, f"{output}: {_in_words(report)}")
-
-
-def training_report(model: TextGenerator, output: Path) -> dict[str, Any]:
-    """What a training came to. Losses are in nats per symbol."""
-    run, history = model.training_, model.history_
-    validation = model.validation_loss_
-    loss = history.train_loss if validation is None else validation
-    return {
-        "model": str(output),
-        "engine": model.engine_,
-        "parameters": sum(w.size for w in model.network_.parameters.values()),
-        "symbols": model.symbols_,
-        "steps": run.step,
-        "seconds": round(run.seconds, 3),
-        "symbols_per_second": round(run.symbols / run.seconds, 1),
-        "train_loss": history.train_loss,
-        "validation_loss": validation,
-        "bits_per_symbol": loss / math.log(2),
-    }
-
-
-def _in_words(report: dict[str, Any]) -> str:
-    from throughtime.training.progress import clock
-
-    validation = report["validation_loss"]
-    loss = f"training {report['train_loss']:.3f}"
-    if validation is not None:
-        loss = f"validation {validation:.3f} nats per symbol ({report['bits_per_symbol']:.3f} bits), {loss}"
-    return f"{loss}; {report['steps']:,} steps in {clock(report['seconds'])}"
+    _answer(report, as_json, f"{output}: {in_words(report)}")
 
 
 @_command

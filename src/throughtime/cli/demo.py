@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from throughtime.cli.app import training_report
+from throughtime.cli.report import training_report
 from throughtime.errors import OutputError
 from throughtime.files import check_output
 from throughtime.inspection.plots import save_history
