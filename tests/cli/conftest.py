@@ -17,6 +17,7 @@ def cli(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", None)  # a build server may ask for colours
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, stdin=None):

@@ -487,3 +487,20 @@ def test_far_too_large_a_learning_rate_is_one_clear_error():
 
 def test_the_defaults_of_these_tests_are_parameters():
     assert SMALL.keys() <= PARAMETERS.keys()
+
+
+def test_the_first_steps_are_timed_without_a_trace():
+    """Whatever the trial steps did, the first recorded loss is that of the initial weights."""
+    model = small(max_steps=1, validation=0).fit(TEXT)
+    fresh = small(max_steps=1, validation=0, optimizer="sgd", learning_rate=1e-12).fit(TEXT)
+    assert model.history_.loss == fresh.history_.loss
+
+
+def test_a_validation_part_with_nothing_to_predict_is_named():
+    with pytest.raises(DataError, match="its validation part, the last 12 of 120 symbols, has nothing to predict"):
+        small().fit(["ab" * 50, *["a"] * 20])
+
+
+def test_the_score_is_minus_the_loss():
+    model = small(max_steps=2).fit(TEXT)
+    assert model.score("to be") == -model.evaluate("to be").loss

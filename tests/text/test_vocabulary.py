@@ -71,7 +71,7 @@ def test_an_unknown_character_is_named_with_its_place_and_what_to_do():
         Characters.of(["abcd"]).encode("bad dé", what="the prime")
     assert str(caught.value) == (
         "the prime contains ' ' (position 3), which the model never saw in training. Known: 4 symbols, such as 'a', "
-        "'b', 'c'. Train on text that has it, or pass unknown='skip'."
+        "'b', 'c'. Train on text that has it, or pass unknown='skip' (--unknown skip)."
     )
 
 

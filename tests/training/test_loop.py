@@ -324,3 +324,24 @@ def test_numbers_that_are_not_finite_amid_several_steps_leave_weights_that_are()
         run(broken)
     assert len(broken.history.loss) == 4
     assert all(np.isfinite(w).all() for w in broken.network.parameters.values())
+
+
+def test_the_best_weights_are_kept_where_a_training_with_patience_blows_up():
+    """The best validation was after step 1, the blow-up comes in step 5."""
+    network_at = {}
+
+    class Watch(Callback):
+        def on_validation(self, run):
+            network_at[run.step] = {name: w.copy() for name, w in run.network.parameters.items()}
+
+    run_ = training(
+        9,
+        validate_every=1,
+        patience=8,
+        validate=scores(1.0, 2.0, 3.0, 4.0),
+        rule=spoiling(4, np.nan),
+        callbacks=[Watch()],
+    )
+    with pytest.raises(NonFiniteLoss):
+        run(run_)
+    assert all(np.array_equal(w, network_at[1][name]) for name, w in run_.network.parameters.items())

@@ -8,13 +8,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from throughtime.cli.options import with_options
 from throughtime.cli.report import in_words, training_report
-from throughtime.errors import NonFiniteLoss, ParameterError, ThroughtimeError
+from throughtime.errors import NonFiniteLoss, OutputError, ParameterError, ThroughtimeError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object as the last line")]
+Unknown = Annotated[Literal["error", "skip"], typer.Option(help="what is done with symbols that the model never saw")]
 Encoding = Annotated[str, typer.Option(help="of text files")]
 Texts = Annotated[list[str], typer.Argument(metavar="TEXT", help="files and folders of text; - is standard input")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="a model file")]
@@ -65,6 +66,9 @@ def _command(function: Callable[..., Any]) -> Callable[..., Any]:
             function(**arguments)
         except typer.Exit:
             raise
+        except KeyboardInterrupt:
+            _complain("interrupted")
+            raise typer.Exit(130) from None
         except BrokenPipeError:  # the reader of our output, such as head, has seen enough
             sys.stderr.close()
             raise typer.Exit(0) from None
@@ -141,13 +145,16 @@ def train(
     from throughtime.text import TextGenerator
 
     check_output(output)
+    if any(name != "-" and output.resolve() == Path(name).resolve() for name in texts):
+        raise OutputError(f"{str(output)!r} is one of the texts, which the model would overwrite; choose another name")
     parameters["cell"] = _cell(parameters["cell"])
     model = TextGenerator(**parameters, verbose=0 if quiet else 1)
     try:
         model.fit(_sources(texts, encoding, model.level), encoding=encoding)
-    except NonFiniteLoss:
-        model.save(output)
-        _complain(f"the last good weights are in {output}")
+    except (NonFiniteLoss, KeyboardInterrupt):
+        if hasattr(model, "training_"):
+            model.save(output)
+            _complain(f"the last good weights are in {output}")
         raise
     model.save(output)
     report = training_report(model, output)
@@ -161,6 +168,7 @@ def sample(
     length: Annotated[int, typer.Option(help="how many new symbols")] = 500,
     prime: Annotated[str, typer.Option(help="what the text begins with")] = "",
     seed: Annotated[int | None, typer.Option("--seed", "--random-state", help="the same seed, the same text")] = None,
+    unknown: Unknown = "error",
     own: OwnCells = None,
     as_json: Json = False,
     **choices: Any,
@@ -172,7 +180,7 @@ def sample(
 
     generator = _load(model, own)
     began = time.perf_counter()
-    pieces = generator.stream(length, prime, **choices, random_state=seed)
+    pieces = generator.stream(length, prime, **choices, random_state=seed, unknown=unknown)
     if as_json:
         text = prime + "".join(pieces)
         seconds = time.perf_counter() - began
@@ -189,11 +197,16 @@ def sample(
 
 @_command
 def evaluate(
-    model: Model, texts: Texts, encoding: Encoding = "utf-8", own: OwnCells = None, as_json: Json = False
+    model: Model,
+    texts: Texts,
+    encoding: Encoding = "utf-8",
+    unknown: Unknown = "error",
+    own: OwnCells = None,
+    as_json: Json = False,
 ) -> None:
     """Score how well a model expects a text."""
     generator = _load(model, own)
-    score = generator.evaluate(_sources(texts, encoding, generator.level), encoding=encoding)
+    score = generator.evaluate(_sources(texts, encoding, generator.level), encoding=encoding, unknown=unknown)
     result = {"loss": score.loss, "bits_per_symbol": score.bits_per_symbol, "perplexity": score.perplexity}
     _answer(
         result,

@@ -311,9 +311,13 @@ class TextGenerator(Estimator):
 
     @property
     def validation_loss_(self) -> float | None:
-        """Of the weights that were kept: the best with early stopping, else the last; None without validation."""
-        losses = self.history_.validation_loss
-        return (min(losses) if self.early_stopping else losses[-1]) if losses else None
+        """Of the weights that were kept: the best with early stopping, else the last; None if they were not scored."""
+        history = self.history_
+        if not history.validation_loss:
+            return None
+        if self.fitted_.parameters["early_stopping"]:
+            return min(history.validation_loss)
+        return history.validation_loss[-1] if history.validation_steps[-1] == len(history.loss) else None
 
     def _say(self, message: str) -> None:
         if self.verbose:
@@ -388,6 +392,8 @@ class TextGenerator(Estimator):
         ids = prime if len(prime) else np.array([self.fitted_.start])
         outputs, state = self._outputs(ids)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        if isinstance(self.vocabulary_, Bytes):  # a prime may end inside a character
+            decoder.decode(bytes(self.vocabulary_.codes[prime.astype(np.int64)].astype(np.uint8)))
         for piece in network.engine.generate(network, outputs[-1:], state, length, chosen, key):
             codes = self.vocabulary_.codes[piece[:, 0].astype(np.int64)]
             if isinstance(self.vocabulary_, Bytes):
@@ -417,6 +423,10 @@ class TextGenerator(Estimator):
         if corpus.predictions < 1:
             raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
         return Evaluation(mean_loss(self.network_, scoring_streams(corpus)), corpus.predictions)
+
+    def score(self, text: Sources, y: Any = None) -> float:
+        """Minus the loss of ``evaluate``, so that more is better, as scikit-learn's tools expect."""
+        return -self.evaluate(text).loss
 
     def predict(self, text: str | bytes, *, unknown: Unknown = "error") -> str | bytes:
         """The likeliest next symbol after each position: a text of the same length."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from throughtime.cells import Cell
@@ -43,10 +43,15 @@ def prepare(texts: Sequence[Text], *, level_name: str, validation: float, seq_le
         raise DataError(f"the text has {len(vocabulary)} different symbol; at least two are needed to learn from it")
     corpus = Corpus.of([vocabulary.encode(text) for text in texts])
     learned, held_out = corpus.split(validation)
-    if learned.predictions < seq_len or (validation and held_out.predictions < 1):
+    if learned.predictions < seq_len:
         raise DataError(
             f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
             f"a sequence needs {seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len, or validation=0"
+        )
+    if validation and held_out.predictions < 1:
+        raise DataError(
+            f"the text is too short: its validation part, the last {len(held_out.ids)} of {len(corpus.ids):,} symbols, "
+            "has nothing to predict. Give more text, a larger validation, or validation=0"
         )
     return Lesson(vocabulary, learned, held_out)
 
@@ -92,7 +97,16 @@ def make_plan(
     ``began`` is when the work began: a budget in minutes covers all of it.
     """
     learned, held_out = lesson.learned, lesson.held_out
-    step_seconds = seconds_per_step(network, streams.endless(seed), seed, model.bptt_truncate)
+    plan = Plan(
+        max_steps=1,
+        learning_rate=model.learning_rate or optimizer.rule.learning_rate,
+        schedule=schedules.get(model.schedule),
+        seed=seed,
+        bptt_truncate=model.bptt_truncate,
+        patience=model.patience if model.early_stopping else None,
+        guard=1.25 * 60 * model.minutes if model.minutes else None,
+    )
+    step_seconds = seconds_per_step(network, optimizer, plan, streams)
     spent = time.perf_counter() - began
     duration = sizing.duration(
         epochs=model.epochs,
@@ -103,16 +117,7 @@ def make_plan(
         validation_symbols=held_out.predictions if model.validation else 0,
         step_seconds=step_seconds,
     )
-    plan = Plan(
-        max_steps=duration.max_steps,
-        learning_rate=model.learning_rate or optimizer.rule.learning_rate,
-        schedule=schedules.get(model.schedule),
-        seed=seed,
-        bptt_truncate=model.bptt_truncate,
-        validate_every=duration.validate_every,
-        patience=model.patience if model.early_stopping else None,
-        guard=1.25 * 60 * model.minutes if model.minutes else None,
-    )
+    plan = replace(plan, max_steps=duration.max_steps, validate_every=duration.validate_every)
     parameters = sum(w.size for w in network.parameters.values())
     said = (
         f"{network.body.describe()}: {parameters:,} parameters\n"

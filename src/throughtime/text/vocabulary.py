@@ -89,7 +89,7 @@ class Vocabulary(ABC):
                 raise UnknownSymbol(
                     f"{what} contains {self.show(int(codes[position]))} (position {position}), which the model never "
                     f"saw in training. Known: {len(self)} symbols, such as {examples}. Train on text that has it, or "
-                    "pass unknown='skip'."
+                    "pass unknown='skip' (--unknown skip)."
                 )
         return ids.astype(self.dtype)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
 
+import numpy as np
+
 from throughtime.engine.protocol import Array, NetworkState, StepResult
 from throughtime.errors import NonFiniteLoss
 from throughtime.layers import Noise
@@ -71,6 +73,8 @@ class Training:
         self.symbols = 0
         self.seconds = 0.0
         self.stopped: str | None = None
+        self._best: dict[str, Array] | None = None
+        """The weights of the best validation, where there is a patience."""
 
     def stop(self, reason: str) -> None:
         """Ends the training after this step."""
@@ -85,11 +89,13 @@ class Training:
             If a loss or a gradient is not finite. The network then has the weights of the last finite loss.
         """
         began = time.perf_counter()
-        self._tell(Callback.on_start)
         try:
+            self._tell(Callback.on_start)
             with self.network.engine.working():
                 self._loop(chunks, rows, began)
         finally:
+            if self._best is not None:
+                self.network.set_parameters(self._best)
             self.seconds = time.perf_counter() - began
             self._tell(Callback.on_end)
 
@@ -97,7 +103,6 @@ class Training:
         engine, plan = self.network.engine, self.plan
         state = self.network.initial_state(rows)
         good = self._weights()
-        best, best_loss, waited = good, math.inf, 0
         while self.step < plan.max_steps and not self.stopped:
             before = self._weights()
             group = list(islice(chunks, self._group_size(engine.steps_per_call)))
@@ -109,15 +114,7 @@ class Training:
             if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
                 self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
             if self._validates():
-                loss = self._score(good)
-                if loss < best_loss:
-                    best, best_loss, waited = self._weights(), loss, 0
-                else:
-                    waited += 1
-                if plan.patience is not None and waited >= plan.patience:
-                    self.stop(f"the validation loss has not improved {waited} times")
-        if plan.patience is not None and best_loss < math.inf:
-            self.network.set_parameters(best)
+                self._score(good)
 
     def train_step(self, batch: Chunk, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]:
         """One step: the loss and its gradients, clipping, the update. Nothing is changed if they are not finite."""
@@ -157,9 +154,7 @@ class Training:
     def _give_up(self, good: dict[str, Array], reason: str) -> NoReturn:
         self.network.set_parameters(good)
         self.stopped = reason
-        raise NonFiniteLoss(
-            f"{reason}; the weights of the last finite loss are kept. Try a smaller learning_rate, or clip_norm."
-        )
+        raise NonFiniteLoss(f"{reason}; the last good weights are kept. Try a smaller learning_rate, or clip_norm.")
 
     def _validates(self) -> bool:
         every = self.plan.validate_every
@@ -167,14 +162,20 @@ class Training:
             return False
         return self.step % every == 0 or self.step == self.plan.max_steps or self.stopped is not None
 
-    def _score(self, good: dict[str, Array]) -> float:
+    def _score(self, good: dict[str, Array]) -> None:
         loss = self.validate()
         if not math.isfinite(loss):
             self._give_up(good, f"the validation loss was {loss:g} after step {self.step:,}")
+        best = min(self.history.validation_loss, default=math.inf)
         self.history.validation_steps.append(self.step)
         self.history.validation_loss.append(loss)
+        if self.plan.patience is not None:
+            if loss < best:
+                self._best = self._weights()
+            waited = len(self.history.validation_loss) - 1 - int(np.argmin(self.history.validation_loss))
+            if waited >= self.plan.patience:
+                self.stop(f"the validation loss has not improved {waited} times")
         self._tell(Callback.on_validation)
-        return loss
 
     def _tell(self, event: Callable[[Callback, Training], None]) -> None:
         for callback in self.callbacks:
@@ -197,15 +198,25 @@ def mean_loss(network: Network, streams: Streams) -> float:
     return total / symbols
 
 
-def seconds_per_step(network: Network, chunks: Iterator[Chunk], seed: int, bptt_truncate: int | None) -> float:
-    """How long a training step takes here: the best of a few whose results are thrown away."""
+def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams: Streams) -> float:
+    """How long a training step takes here: the best of a few, after which all is as it was."""
+    trial_optimizer = Optimizer(
+        optimizer.rule,
+        clip_value=optimizer.clip_value,
+        clip_norm=optimizer.clip_norm,
+        weight_decay=optimizer.weight_decay,
+    )
+    trial = Training(network, trial_optimizer, plan, History(1))
+    state = network.initial_state(streams.rows)
+    weights = trial._weights()
     best, began = math.inf, time.perf_counter()
     with network.engine.working():
-        for number, chunk in enumerate(islice(chunks, 20)):
+        for number, chunk in enumerate(islice(streams.endless(plan.seed), 20)):
             start = time.perf_counter()
-            found = network.loss_and_gradients(chunk.batch, noise=Noise(seed, 0), bptt_truncate=bptt_truncate)
-            network.engine.global_norm(found.parameters)
+            trial._weights()  # as the loop does in every step
+            trial.train_step(chunk, state, number)
             best = min(best, time.perf_counter() - start)
             if number >= 2 and time.perf_counter() - began > 0.5:
                 break
+    network.set_parameters(weights)
     return best
