@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# PyTorch is used as an oracle by test-oracles only.
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: demo test test-oracles lint format docs bench clean
@@ -30,7 +29,7 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --quiet docs build/docs
 	@echo "build/docs/index.html"
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.oracles
 	env -u OPENBLAS_CORETYPE $(BIN)/python benchmarks/text_step.py
 
 clean:

@@ -29,11 +29,15 @@ def check_output(path: str | os.PathLike[str]) -> Path:
         If the folder does not exist or cannot be written to, or the path is a folder.
     """
     path = Path(path)
+    if len(os.fsencode(path.name)) > 230:  # room for a temporary name beside it
+        raise OutputError(f"the name {path.name[:40] + '...'!r} is too long; choose a shorter one")
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"the folder {str(folder)!r} for {path.name!r} does not exist; make it first")
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{str(path)!r} is not an ordinary file; choose another name")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"the folder {str(folder)!r} cannot be written to; choose another or change its permissions")
     return path
@@ -47,7 +51,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     OutputError
         If the place cannot be written to.
     """
-    path = check_output(path)
+    path = check_output(path).resolve()  # a link is followed, not replaced
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
@@ -73,6 +77,9 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], 
     from safetensors.numpy import save as to_bytes
 
     described = json.dumps({"format": FORMAT, **metadata}, sort_keys=True, allow_nan=False)
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise OutputError(f"the model is not saved: {name!r} holds values that are not finite")
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
     write_atomically(path, to_bytes(contiguous, metadata={_ENTRY: described}))
 

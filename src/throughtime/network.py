@@ -11,7 +11,7 @@ import numpy as np
 from throughtime import engine as engines
 from throughtime import initializers
 from throughtime.engine import random
-from throughtime.engine.protocol import Array, Engine, NetworkState
+from throughtime.engine.protocol import Array, Engine, NetworkState, Stage
 from throughtime.errors import ParameterError, ShapeError
 from throughtime.initializers import Initializer
 from throughtime.layers import Backward, Forward, Layer, Noise, Stacked
@@ -34,6 +34,10 @@ class Batch:
     targets: Array
     weights: Array | None = None
     lengths: Array | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, None if value is None else np.asarray(value))
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,11 @@ class Network:
     def layers(self) -> Sequence[Layer]:
         return self.body.layers
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The layers as data, for an engine that runs all of them in one call."""
+        return tuple(layer.stage() for layer in self.layers)
+
     def set_parameters(self, parameters: Mapping[str, Array]) -> None:
         """Copies these values in.
 
@@ -137,8 +146,10 @@ class Network:
         """Says that parameters were changed in place."""
         self.engine.changed()
 
-    def copy(self, *, engine: str | Engine = "auto", dtype: Any = None) -> Network:
+    def copy(self, *, engine: str | Engine | None = None, dtype: Any = None) -> Network:
         """The same network with the same weights, on another engine or in another dtype if one is given."""
+        if engine is None:
+            engine = self.engine.name if self.engine.name in engines.ENGINES else "auto"
         dtype = self.engine.dtype if dtype is None else dtype
         return Network(self.layers, self.objective, engine=engine, dtype=dtype, parameters=self.parameters)
 
@@ -236,6 +247,8 @@ class Network:
         """The sum over all t of the gradient of output t alone, back over the steps t - k to t."""
         if self.body.reads_ahead:
             raise ParameterError("bptt_truncate needs a network of one direction; a bidirectional one reads whole rows")
+        if not self.engine.truncates:
+            raise ParameterError(f"bptt_truncate runs on the engine 'numpy', not on {self.engine.name!r}")
         if bptt_truncate < 0:
             raise ParameterError(f"bptt_truncate must not be negative, got {bptt_truncate}")
         back = Backward(self.engine, self.parameters, {})

@@ -77,7 +77,9 @@ def _switch(default: bool, meaning: str) -> Parameter:
 
 PARAMETERS: Mapping[str, Parameter] = {
     "level": Parameter("char", "what a symbol is: char or byte", str),
-    "cell": Parameter("lstm", "recurrent unit: one that `throughtime cells` lists, or a Cell of your own", object),
+    "cell": Parameter(
+        "lstm", "recurrent unit: one that `throughtime cells` lists, or a Cell of your own (MODULE:NAME)", object
+    ),
     "activation": Parameter("tanh", "of the Elman cell: tanh, relu or sigmoid", str),
     "hidden_size": _count(None, "units of a layer, H; None: from the amount of data"),
     "num_layers": _count(1, "recurrent layers one on another"),
@@ -112,7 +114,7 @@ PARAMETERS: Mapping[str, Parameter] = {
 """What all estimators share."""
 
 SAMPLING: Mapping[str, Parameter] = {
-    "temperature": Parameter(1.0, "below 1 bolder, above 1 wilder", float, low=0, above=True),
+    "temperature": Parameter(1.0, "below 1 safer, above 1 wilder", float, low=0, above=True),
     "top_k": _count(None, "only the k likeliest symbols"),
     "top_p": Parameter(
         None, "only the likeliest symbols that have this probability together", float, True, 0, 1, above=True

@@ -11,7 +11,8 @@ from tests.tolerances import ROWS, assert_close
 
 from throughtime import cells
 from throughtime import engine as engines
-from throughtime.layers import Dense, OneHot, recurrent_stack
+from throughtime.cells import Cell
+from throughtime.layers import Dense, OneHot, Recurrent, recurrent_stack
 from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Batch, Network
 
@@ -187,3 +188,17 @@ def test_what_comes_out_has_the_dtype_of_the_engine(engine, cell, lengths, rever
     name, dtype = engine
     found = draw_scan(cell, 4, 3, 2, 5, lengths=lengths, reverse=reverse, dtype=dtype).run(engines.make(name, dtype))
     assert {key: str(value.dtype) for key, value in found.items()} == dict.fromkeys(found, dtype)
+
+
+def test_a_state_that_is_a_constant_can_be_passed_on():
+    cell = Cell(
+        "constant",
+        ("g",),
+        ("h", "c"),
+        lambda a, u, s, p: ((a[0], 0.5), ()),
+        lambda d, s, k, p: ((d[0],), (), (0.0, 0.0), ()),
+    )
+    network = Network([Recurrent(cell, 2, 3)], random_state=0)
+    _, state = network.forward(np.ones((2, 2, 2)))
+    assert state["recurrent"][1].shape == (2, 3)
+    network.forward(np.ones((2, 2, 2)), state)

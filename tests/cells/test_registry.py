@@ -51,7 +51,7 @@ def test_get_finds_a_cell_by_its_name_and_lets_a_cell_through(name):
 
 @pytest.mark.parametrize("wrong", ["rnn", "GRU", None, 3, ["gru"]], ids=repr)
 def test_an_unknown_cell_is_refused_with_the_known_ones(wrong):
-    with pytest.raises(ParameterError, match=r"cell must be one of 'elman', .* and 'lstm' or a throughtime.Cell"):
+    with pytest.raises(ParameterError, match=r"cell must be one of '.* or a throughtime.Cell"):
         cells.get(wrong)
 
 

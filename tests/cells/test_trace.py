@@ -217,11 +217,11 @@ REFUSED = {
     comparison_as_value: "a comparison is used as a number in where",
     number_as_condition: "where needs a comparison, such as x > 0, where a number was given",
     number_as_truth: "logical_and needs a comparison",
-    array_constant: "a constant must be a number, got ndarray",
-    array_constant_from_the_left: "a constant must be a number, got ndarray",
-    truth_constant: "a constant must be a number, got bool",
-    text_constant: "a constant must be a number, got str",
-    nothing: "a constant must be a number, got NoneType",
+    array_constant: "a constant must be a plain number, got ndarray",
+    array_constant_from_the_left: "a constant must be a plain number, got ndarray",
+    truth_constant: "a constant must be a plain number, got bool",
+    text_constant: "a constant must be a plain number, got str",
+    nothing: "a constant must be a plain number, got NoneType",
     value_of_another_trace: "a value of another trace is used; a step may use only its own arguments and constants",
 }
 
@@ -372,8 +372,37 @@ def test_a_wrong_result_of_a_step_back_is_refused(result, message):
 
 @pytest.mark.parametrize("bad", ["text", None, np.ones(2)], ids=["text", "nothing", "array"])
 def test_a_result_that_is_no_number_is_refused(bad):
-    with pytest.raises(CellError, match="a constant must be a number"):
+    with pytest.raises(CellError, match="a constant must be a plain number"):
         cell_of(lambda x: bad)
+
+
+def test_names_cannot_make_two_programs_look_alike():
+    """A state called like a parameter: what is read stays told apart in the text."""
+    options = {
+        "gates": ("g",),
+        "states": ("p_w",),
+        "vectors": {"w": 1.0},
+        "step_back": lambda d, s, k, p: ((d[0],), (), (0.0,), (0.0,)),
+    }
+    one = Cell("mine", step=lambda a, u, s, p: ((tanh(a[0] + s[0] * p[0]),), (s[0],)), **options)
+    two = Cell("mine", step=lambda a, u, s, p: ((tanh(a[0] + s[0] * s[0]),), (p[0],)), **options)
+    assert one.fingerprint != two.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"gates": "ab"}, "gates must be a tuple of names"),
+        ({"gates": ("a b",)}, "need names like 'forget', got 'a b'"),
+        ({"vectors": {"w": [0, 1]}}, "vector 'w' starts at a number or"),
+        ({"vectors": {"w": float("nan")}}, "vector 'w' starts at a number or"),
+        ({"bias": {"hidden": "a"}}, "the bias of 'hidden' must be a number"),
+    ],
+)
+def test_a_cell_of_nonsense_is_refused(parts, message):
+    whole = {"gates": ("hidden",), "states": ("h",)} | parts
+    with pytest.raises(CellError, match=message):
+        Cell("mine", step=lambda a, u, s, p: ((a[0],), ()), step_back=pass_back, **whole)
 
 
 # ---------------------------------------------------------------------- what a program is
@@ -471,11 +500,17 @@ def test_the_fingerprint_sees_the_way_back_the_name_and_the_blocks():
 def test_numpy_functions_and_numbers_mean_what_ours_mean():
     ours = traced(lambda x, y: maximum(tanh(x), y) * 2.0 + exp(minimum(x, y)), "x", "y")
     numpys = traced(
-        lambda x, y: np.maximum(np.tanh(x), y) * np.float32(2) + np.exp(np.minimum(x, y)),
+        lambda x, y: np.maximum(np.tanh(x), y) * 2.0 + np.exp(np.minimum(x, y)),
         "x",
         "y",
     )
     assert numpys.text == ours.text
+
+
+@pytest.mark.parametrize("number", [np.float64(2), np.float32(2), np.int64(2)])
+def test_a_number_of_numpys_is_refused_since_it_would_change_the_width(number):
+    with pytest.raises(CellError, match=r"a constant must be a plain number, got .*; write float\(...\)"):
+        traced(lambda x: x * number)
 
 
 # ---------------------------------------------------------------------- a program computes what the function computes

@@ -38,8 +38,9 @@ def test_seed_and_random_state_are_one(command):
     assert set(option.opts) == {"--seed", "--random-state"}
 
 
-def test_a_switch_has_its_contrary():
-    assert options("train")["residual"].secondary_opts == ["--no-residual"]
+def test_a_switch_is_off_until_it_is_named():
+    assert options("train")["residual"].opts == ["--residual"]
+    assert options("train")["residual"].default is False
 
 
 TABLE = {"size": Parameter(3, "how many", int), "bound": Parameter(5.0, "at most", float, optional=True)}

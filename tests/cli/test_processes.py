@@ -93,3 +93,12 @@ def test_the_demonstration_leaves_a_model_a_picture_and_samples(throughtime, tmp
     assert (report["picture"], report["samples"]) == ("shown/learning_curve.png", "shown/samples.txt")
     assert report["model"] == "shown/model.safetensors"
     assert throughtime("info", "shown/model.safetensors").returncode == 0
+
+
+def test_a_training_goes_on_when_nobody_reads_what_it_says(tmp_path):
+    """As in `throughtime train ... 2>&1 | head -1`."""
+    (tmp_path / "text.txt").write_text("to be or not to be. " * 100, encoding="utf-8")
+    options = "--max-steps 30 --hidden-size 8 --seq-len 16"
+    command = f"{sys.executable} -m throughtime train text.txt -o m {options} 2>&1 | head -1"
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "m").is_file()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import pytest
 
@@ -102,6 +103,7 @@ RUN = {name: found for name, found in DOCUMENTS.items() if {"python", "console"}
 @pytest.mark.parametrize("name", RUN)
 def test_the_code_of_a_document_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("mybook.txt").write_text("\n\n".join(topics.values())[:20_000], encoding="utf-8")  # a text of the reader's own
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr(cells, "REGISTRY", dict(cells.REGISTRY))
     namespace = {"__name__": "__main__"}

@@ -12,7 +12,7 @@ from tests.tolerances import ROWS, assert_close
 from throughtime import cells
 from throughtime import engine as engines
 from throughtime.engine.plain import PlainEngine
-from throughtime.engine.protocol import Tokens
+from throughtime.engine.protocol import StepResult, Tokens
 from throughtime.errors import ParameterError
 
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 6), st.integers(1, 5), st.integers(0, 99))
@@ -121,8 +121,11 @@ def test_an_unknown_engine_or_dtype_is_refused():
 def test_training_steps_carry_the_state_from_one_to_the_next():
     class Run:
         def train_step(self, batch, state, step):
-            return (batch, step), [*state, batch]
+            return StepResult(losses[batch], 1.0, step), [*state, batch]
 
+    losses = {"a": 2.0, "b": 1.0, "broken": np.nan}
     results, state = PlainEngine().train_steps(Run(), ["a", "b"], ["start"], step=5)
-    assert results == [("a", 5), ("b", 6)]
+    assert results == [(2.0, 1.0, 5), (1.0, 1.0, 6)]
     assert state == ["start", "a", "b"]
+    results, _ = PlainEngine().train_steps(Run(), ["a", "broken", "b"], ["start"], step=5)
+    assert len(results) == 2  # nothing is trained after a loss that is no number

@@ -10,7 +10,7 @@ from tests.tolerances import GRADIENT
 
 from throughtime import cells
 from throughtime.cells import Cell
-from throughtime.cells.functions import where
+from throughtime.cells.functions import tanh, where
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import ScanResult
 from throughtime.errors import GradientError, ParameterError
@@ -262,3 +262,45 @@ def test_a_check_needs_float64_and_something_to_check():
 
 def test_the_tolerance_is_that_of_the_table():
     assert TOLERANCE == GRADIENT
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cell_without_memory_passes(seed):
+    """Its gradient with respect to the initial state is exactly zero; the numerical one is round-off."""
+
+    def step(a, u, state, p):
+        h = tanh(a[0])
+        return (h,), (h,)
+
+    def step_back(d_state, state, saved, p):
+        return (d_state[0] * (1 - saved[0] ** 2),), (), (0.0,), ()
+
+    cell = Cell("forgetful", ("hidden",), ("h",), step, step_back, recurrent=False)
+    assert check_gradients(cell, random_state=seed).passed
+
+
+@pytest.mark.parametrize("factor", [3.0, 8.0])
+def test_a_network_with_large_weights_passes(factor):
+    network = Network([Recurrent("lstm", 2, 3), Dense(3, 2)], SquaredError(), random_state=0, dtype="float64")
+    network.set_parameters({name: factor * w for name, w in network.parameters.items()})
+    check_gradients(network).raise_on_failure()
+
+
+def test_near_a_kink_a_wrong_gradient_is_no_kink():
+    """The pre-activation is 1.5e-3, inside the widest stencil; the way back is wrong by a factor of 5."""
+    relu = cells.get("elman-relu")
+
+    def step_back(d_state, state, saved, p):
+        return (where(saved[0] > 0, d_state[0] * 5.0, 0.0),), (), (0.0,), ()
+
+    faulty = Cell("mine", relu.gates, relu.states, relu.step, step_back)
+    network = Network([Recurrent(faulty, 1, 1, name="r"), Dense(1, 1)], SquaredError(), random_state=0, dtype="float64")
+    network.set_parameters(
+        {name: np.full_like(w, 1.5e-3 if name == "r.U" else 0.0) for name, w in network.parameters.items()}
+    )
+    network.parameters["output.V"][:] = 1.0
+    batch = Batch(np.ones((1, 1, 1)), np.ones((1, 1, 1)))
+    zeros = network.initial_state(1)
+    assert {"r.U", "r.b"} <= wrong(check_gradients(network, batch, state=zeros))
+    right = Network([Recurrent(relu, 1, 1, name="r"), Dense(1, 1)], SquaredError(), parameters=network.parameters)
+    assert check_gradients(right, batch, state=zeros).passed

@@ -102,7 +102,6 @@ def test_a_rule_says_what_it_keeps_and_how_it_was_made(name):
     w = np.ones((3, 2), np.float32)
     optimizer.apply(PlainEngine(), {"w": w}, {"w": w.copy()}, step=0, learning_rate=0.1)
     assert len(optimizer.slots["w"]) == len(rule.slots)
-    assert optimizer.memory({"w": w}) == len(rule.slots) * w.nbytes
     assert rule.settings == RULES[name](**rule.settings).settings
 
 
@@ -140,3 +139,21 @@ def test_weight_decay_is_adamws_alone(name):
 def test_a_rule_that_loses_a_slot_is_refused():
     with pytest.raises(CellError, match=r"optimizer 'mine': step must return the new w and a tuple of 1 slots"):
         Rule("mine", lambda w, g, slots, k: (w - k[0] * g, ()), lambda t, rate, _: (rate,), 0.1, slots=("v",))
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "clip_value", "weight_decay"])
+def test_an_optimizer_takes_no_negative_numbers(name):
+    with pytest.raises(ParameterError, match=f"^{name} must be"):
+        Optimizer("adamw", **{name: -1.0})
+
+
+def test_a_rule_can_be_a_key():
+    assert hash(optimizers.adam()) == hash(optimizers.adam())
+    assert hash(optimizers.adam()) != hash(optimizers.adam(beta1=0.5))
+
+
+def test_what_would_divide_by_zero_is_refused():
+    with pytest.raises(ParameterError, match="beta1 and beta2 must be"):
+        optimizers.adam(beta1=1.0)
+    with pytest.raises(ParameterError, match="parts must be at least 1"):
+        optimizers.schedules.Step(parts=0)

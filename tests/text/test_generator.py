@@ -13,7 +13,7 @@ from tests.trained import FRENCH, SMALL, TEXT, fitted, learned, small
 
 from throughtime import TextGenerator, cells
 from throughtime.engine.plain import PlainEngine
-from throughtime.errors import DataError, NonFiniteLoss, NotFittedError, ParameterError
+from throughtime.errors import DataError, NonFiniteLoss, NotFittedError, ParameterError, known
 from throughtime.initializers import get as get_initializer
 from throughtime.optimizers import Rule, adam
 from throughtime.optimizers.schedules import Step
@@ -183,20 +183,20 @@ def test_every_parameter_has_a_bad_value_above():
 
 
 @pytest.mark.parametrize(
-    ("name", "known"),
+    ("name", "listed"),
     [
         ("level", "'char' and 'byte'"),
-        ("cell", "'elman', 'elman-relu', 'elman-sigmoid', 'gru' and 'lstm' or a throughtime.Cell"),
+        ("cell", known(cells.names()) + " or a throughtime.Cell"),
         ("activation", "'tanh', 'relu' and 'sigmoid'"),
         ("optimizer", "'sgd', 'momentum', 'adagrad', 'rmsprop', 'adam' and 'adamw'"),
         ("schedule", "'constant', 'cosine', 'step' and 'plateau'"),
         ("initializer", "'uniform', 'normal', 'identity', 'glorot' and 'orthogonal'"),
     ],
 )
-def test_an_unknown_name_lists_the_known(name, known):
+def test_an_unknown_name_lists_the_known(name, listed):
     with pytest.raises(ParameterError) as caught:
         TextGenerator(**{name: "nonsense"}).fit(TEXT)
-    assert str(caught.value) == f"{name} must be one of {known}, got 'nonsense'"
+    assert str(caught.value) == f"{name} must be one of {listed}, got 'nonsense'"
 
 
 ONE_DURATION = "epochs, max_steps and minutes each say how long to train; give one of them"
@@ -443,7 +443,9 @@ def test_files_that_were_left_out_are_told(tmp_path, capsys):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
     (tmp_path / "b.png").write_bytes(b"\x89PNG\0")
     small(verbose=1).fit(tmp_path)
-    assert f"left out 1 files without text, such as '{tmp_path / 'b.png'}'" in capsys.readouterr().err
+    assert (
+        f"files left out: 1 that are empty or no utf-8 text, such as '{tmp_path / 'b.png'}'" in capsys.readouterr().err
+    )
 
 
 def test_callbacks_hear_of_the_training():
@@ -472,7 +474,7 @@ def test_a_model_is_usable_after_a_training_that_blew_up():
 
     spoiling = Rule("spoiling", lambda w, g, slots, k: (w - k[0] * g + k[1], ()), coefficients, learning_rate=0.1)
     model = small(optimizer=spoiling)
-    with pytest.raises(NonFiniteLoss, match=r"^step 7 met numbers that are not finite"):
+    with pytest.raises(NonFiniteLoss, match=r"^after step 6 the weights were not finite"):
         model.fit(TEXT)
     assert len(model.history_.loss) == 6
     assert len(model.generate(20, random_state=1)) == 20
@@ -504,3 +506,26 @@ def test_a_validation_part_with_nothing_to_predict_is_named():
 def test_the_score_is_minus_the_loss():
     model = small(max_steps=2).fit(TEXT)
     assert model.score("to be") == -model.evaluate("to be").loss
+
+
+def test_the_last_update_is_checked_too():
+    model = small(max_steps=1, validation=0, optimizer="sgd", learning_rate=1e39, clip_norm=None)
+    with pytest.raises(NonFiniteLoss, match="after step 1 the weights were not finite"):
+        model.fit(TEXT)
+    assert all(np.isfinite(w).all() for w in model.network_.parameters.values())
+
+
+def test_a_generator_is_drawn_from_once():
+    model = small(max_steps=1, random_state=np.random.default_rng(5)).fit(TEXT)
+    assert model.seed_ == int(np.random.default_rng(5).integers(2**31))
+
+
+def test_a_learning_rate_of_numpys_gives_the_same_bits():
+    ours = small(max_steps=3, learning_rate=0.02).fit(TEXT)
+    numpys = small(max_steps=3, learning_rate=np.float64(0.02)).fit(TEXT)
+    assert_same_weights(ours, numpys)
+
+
+def test_a_plateau_needs_a_validation():
+    with pytest.raises(ParameterError, match="schedule='plateau' needs a validation part"):
+        small(schedule="plateau", validation=0).fit(TEXT)

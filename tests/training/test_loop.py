@@ -210,11 +210,11 @@ def test_the_weights_of_the_last_finite_loss_are_kept(at, value):
     """The update after loss ``at`` spoils the weights, so that the next loss is no number."""
     recorder = Recorder()
     broken = training(9, rule=spoiling(at, value), callbacks=[recorder])
-    with pytest.raises(NonFiniteLoss, match=rf"^step {at + 1} met numbers that are not finite \(loss nan, .*kept"):
+    with pytest.raises(NonFiniteLoss, match=rf"^after step {at} the weights were not finite; .*kept"):
         run(broken)
     assert len(broken.history.loss) == len(broken.history.learning_rate) == broken.step == at
     assert_same_weights(broken.network.parameters, recorder.weights[at - 1])
-    assert broken.stopped.startswith(f"step {at + 1} met")
+    assert broken.stopped == f"after step {at} the weights were not finite"
     assert recorder.events[-1] == "end"
 
 
@@ -345,3 +345,18 @@ def test_the_best_weights_are_kept_where_a_training_with_patience_blows_up():
     with pytest.raises(NonFiniteLoss):
         run(run_)
     assert all(np.array_equal(w, network_at[1][name]) for name, w in run_.network.parameters.items())
+
+
+def test_in_a_group_the_weights_before_it_are_kept_if_its_first_loss_was_finite():
+    """Steps 4 to 6 are one call; step 5 fails, and the weights before the call had a finite loss in step 4."""
+
+    class ThreeAtOnce(PlainEngine):
+        steps_per_call = 3
+
+    recorder = Recorder()
+    broken = training(9, engine=ThreeAtOnce(np.float64), rule=spoiling(4, np.nan), callbacks=[recorder])
+    with pytest.raises(NonFiniteLoss, match=r"^step 5 met numbers that are not finite"):
+        run(broken)
+    reference = Recorder()
+    run(training(9, rule=spoiling(99, np.nan), callbacks=[reference]))
+    assert_same_weights(broken.network.parameters, reference.weights[3])

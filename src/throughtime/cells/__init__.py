@@ -69,7 +69,10 @@ def match(name: str, fingerprint: str, candidates: Iterable[Cell] = ()) -> Cell:
     """
     found = next((cell for cell in candidates if cell.name == name), REGISTRY.get(name))
     if found is None:
-        raise CellError(f"the model was made with the cell {name!r}, which is not known here; pass it: cells=[...]")
+        raise CellError(
+            f"the model was made with the cell {name!r}, which is not known here; pass it: cells=[...] "
+            "(--cell MODULE:NAME)"
+        )
     if found.fingerprint != fingerprint:
         raise CellError(
             f"the model was made with another cell named {name!r} (fingerprint {fingerprint[:12]}, this one has "

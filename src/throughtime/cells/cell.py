@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,10 +96,12 @@ class Cell:
             object.__setattr__(self, name, value)
 
         for name in ("gates", "states", "apart"):
+            if isinstance(getattr(self, name), str):
+                raise CellError(f"cell {self.name!r}: {name} must be a tuple of names, got {getattr(self, name)!r}")
             put(name, tuple(getattr(self, name)))
-        self._check_names()
         put("vectors", dict(self.vectors))
         put("bias", dict(self.bias))
+        self._check_names()
         program, saved = self._trace_step()
         put("program", program)
         put("saved", saved)
@@ -115,9 +118,17 @@ class Cell:
             for name in names:
                 if name not in self.gates:
                     raise CellError(f"cell {self.name!r}: {what} names {name!r}; its gates are {known(self.gates)}")
-        for name in self.vectors:
-            if name in ("U", "W", "b", "e"):
+        for name in (*self.gates, *self.states, *self.vectors):
+            if not isinstance(name, str) or not name.isidentifier():
+                raise CellError(f"cell {self.name!r}: gates, states and vectors need names like 'forget', got {name!r}")
+        for name, start in self.vectors.items():
+            if name in ("U", "W", "b", "e", "x"):
                 raise CellError(f"cell {self.name!r}: a vector cannot be called {name!r}, which the layer has itself")
+            if not all(map(_is_number, start if isinstance(start, tuple) and len(start) == 2 else (start,))):
+                raise CellError(f"cell {self.name!r}: vector {name!r} starts at a number or (low, high), got {start!r}")
+        for name, start in self.bias.items():
+            if not _is_number(start):
+                raise CellError(f"cell {self.name!r}: the bias of {name!r} must be a number, got {start!r}")
         if self.apart and not self.recurrent:
             raise CellError(
                 f"cell {self.name!r}: apart needs the hidden-to-hidden product that recurrent=False leaves out"
@@ -129,14 +140,14 @@ class Cell:
         return tracer, [tuple(next(symbols) for _ in names) for names in groups.values()]
 
     def _trace_step(self) -> tuple[Program, int]:
-        groups = {"a_": self.gates, "u_": self.apart, "": self.states, "p_": tuple(self.vectors)}
+        groups = {"a.": self.gates, "u.": self.apart, "state.": self.states, "p.": tuple(self.vectors)}
         tracer, arguments = self._symbols(groups)
         results = self._call("step", self.step, arguments, {"new states": len(self.states), "saved": None})
         return self._program("step", self.step, tracer, results), len(results[1])
 
     def _trace_step_back(self) -> Program:
         saved = [str(number) for number in range(self.saved)]
-        groups = {"d_": self.states, "": self.states, "saved_": saved, "p_": tuple(self.vectors)}
+        groups = {"d.": self.states, "state.": self.states, "saved.": saved, "p.": tuple(self.vectors)}
         tracer, arguments = self._symbols(groups)
         wanted = {"d_a": len(self.gates), "d_u": len(self.apart), "d_state": len(self.states), "d_p": len(self.vectors)}
         results = self._call("step_back", self.step_back, arguments, wanted)
@@ -210,6 +221,10 @@ class Cell:
             return cells.get, (self.name,)
         parts = (self.name, self.gates, self.states, self.step, self.step_back)
         return Cell, (*parts, self.apart, self.vectors, self.bias, self.recurrent)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _place(function: Callable[..., Any]) -> str:

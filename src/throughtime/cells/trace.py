@@ -246,8 +246,11 @@ class Tracer:
             if value.tracer is not self:
                 refuse("a value of another trace is used; a step may use only its own arguments and constants")
             return value.place
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-            refuse(f"a constant must be a number, got {type(value).__name__}")
+        if type(value) not in (
+            int,
+            float,
+        ):  # a number of NumPy's has a width of its own: float32 would not stay float32
+            refuse(f"a constant must be a plain number, got {type(value).__name__}; write float(...)")
         return float(value)
 
     def record(self, name: str, *values: Any) -> Symbol:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,8 +119,8 @@ def _cell(name: str) -> str | Cell:
     sys.path.insert(0, "")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ParameterError(f"the cell {name!r} cannot be imported: {error}") from error
+    except Exception as error:  # whatever the user's module raises
+        raise ParameterError(f"the cell {name!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, Cell):
         raise ParameterError(f"{name!r} must be a throughtime.Cell, got {type(found).__name__}")
     return found
@@ -127,7 +129,11 @@ def _cell(name: str) -> str | Cell:
 def _load(model: Path, own: list[str] | None) -> TextGenerator:
     from throughtime import load
 
-    return load(model, cells=[cell for cell in map(_cell, own or []) if not isinstance(cell, str)])
+    found = [_cell(name) for name in own or []]
+    for cell in found:
+        if isinstance(cell, str):
+            raise ParameterError(f"--cell takes MODULE:NAME, such as mycells:MINE, got {cell!r}")
+    return load(model, cells=[cell for cell in found if not isinstance(cell, str)])
 
 
 @_command
@@ -145,7 +151,9 @@ def train(
     from throughtime.text import TextGenerator
 
     check_output(output)
-    if any(name != "-" and output.resolve() == Path(name).resolve() for name in texts):
+    target = output.resolve()
+    sources = [Path(name).resolve() for name in texts if name != "-"]
+    if target in sources or (target.exists() and any(target.is_relative_to(s) for s in sources)):
         raise OutputError(f"{str(output)!r} is one of the texts, which the model would overwrite; choose another name")
     parameters["cell"] = _cell(parameters["cell"])
     model = TextGenerator(**parameters, verbose=0 if quiet else 1)
@@ -179,8 +187,9 @@ def sample(
     from throughtime.training.progress import printable
 
     generator = _load(model, own)
+    start = os.fsencode(prime) if generator.level == "byte" else prime
     began = time.perf_counter()
-    pieces = generator.stream(length, prime, **choices, random_state=seed, unknown=unknown)
+    pieces = generator.stream(length, start, **choices, random_state=seed, unknown=unknown)
     if as_json:
         text = prime + "".join(pieces)
         seconds = time.perf_counter() - began
@@ -207,7 +216,8 @@ def evaluate(
     """Score how well a model expects a text."""
     generator = _load(model, own)
     score = generator.evaluate(_sources(texts, encoding, generator.level), encoding=encoding, unknown=unknown)
-    result = {"loss": score.loss, "bits_per_symbol": score.bits_per_symbol, "perplexity": score.perplexity}
+    perplexity = score.perplexity if math.isfinite(score.perplexity) else None
+    result = {"loss": score.loss, "bits_per_symbol": score.bits_per_symbol, "perplexity": perplexity}
     _answer(
         result,
         as_json,
@@ -220,7 +230,8 @@ def evaluate(
 def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
     """Say what is in a model file."""
     generator = _load(model, own)
-    summary, history = generator.network_.summary(), generator.history_
+    summary = generator.network_.summary(seq_len=generator.seq_len, batch_size=generator.batch_size or 16)
+    history = generator.history_
     result = {
         "kind": type(generator).__name__,
         "level": generator.level,
@@ -244,7 +255,7 @@ def cells(name: Annotated[str | None, typer.Argument(help="show this cell's equa
     from throughtime import cells as registry
 
     if name is not None:
-        cell = registry.get(name)
+        cell = registry.get(_cell(name))
         typer.echo((sys.modules[cell.step.__module__].__doc__ or "").strip())
         return
     for known in registry.names():

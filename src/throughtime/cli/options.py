@@ -36,15 +36,13 @@ def with_options(table: Mapping[str, Parameter]) -> Callable[[Command], Command]
 
 
 def _option(name: str, parameter: Parameter) -> inspect.Parameter:
-    """``--random-state`` is ``--seed`` too; a switch has its ``--no-`` form; ``none`` is said for None."""
+    """``--random-state`` is ``--seed`` too; a switch is off until it is named; ``none`` is said for None."""
     flag = "--" + name.replace("_", "-")
     kind: Any = str if parameter.kind is object else parameter.kind
     names = [flag]
     more: dict[str, Any] = {}
     if name == "random_state":
         kind, names = int, ["--seed", flag]
-    elif kind is bool:
-        names = [f"{flag}/--no-{flag[2:]}"]
     elif parameter.optional and parameter.default is not None:
         more = {"parser": functools.partial(_or_none, kind), "metavar": f"{kind.__name__.upper()}|none"}
     may_be_none = parameter.default is None

@@ -48,6 +48,7 @@ class PlainEngine(Engine):
     """
 
     name = "numpy"
+    truncates = True
 
     def __init__(self, dtype: Any = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -103,7 +104,8 @@ class PlainEngine(Engine):
             a_x = _reverse_rows(a_x, lengths)
         T, N, _ = a_x.shape
         active = None if lengths is None or np.all(lengths == T) else np.arange(T)[:, None] < lengths
-        outputs = np.zeros((T, N, state[0].shape[1]), dtype=a_x.dtype)
+        H = state[0].shape[1]
+        outputs = np.zeros((T, N, H), dtype=a_x.dtype)
         before: list[States] = []
         kept: list[tuple[Any, ...]] = []
         for t in range(T):
@@ -114,11 +116,13 @@ class PlainEngine(Engine):
                 kept.append(saved)
             if active is None:
                 outputs[t] = new[0]
-                state = tuple(np.asarray(value, dtype=a_x.dtype) for value in new)
+                state = tuple(np.broadcast_to(np.asarray(value, dtype=a_x.dtype), (N, H)) for value in new)
             else:
                 mask = active[t][:, None]
                 np.copyto(outputs[t], new[0], where=mask)
-                state = tuple(np.where(mask, after, old) for after, old in zip(new, state, strict=True))
+                state = tuple(
+                    np.where(mask, after, old).astype(a_x.dtype) for after, old in zip(new, state, strict=True)
+                )
         if reverse:
             outputs = _reverse_rows(outputs, lengths)
         tape = _ScanTape(cell, weights, x, active, lengths, reverse, before, kept) if keep else None

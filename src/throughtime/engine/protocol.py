@@ -10,7 +10,11 @@ contract, for all of them:
   engine uses inside. An engine belongs to one network: it may keep work buffers and packed copies of parameters between
   calls. ``update`` changes parameters in place and refreshes the copies; whoever changes them otherwise calls
   ``changed``.
-- A *tape* is what the way back needs; only the engine that made it knows what is inside. ``keep=False`` makes none.
+- Arrays that are returned belong to the caller, who may change them; an engine does not use them again.
+- A *tape* is what the way back needs; only the engine that made it knows what is inside. ``keep=False`` makes none. It
+  is taken back once, except for windows, which may be many.
+- ``train_steps``, ``generate`` and ``step`` of a whole network may be overridden by an engine that runs them in one
+  call: it is handed the network's :class:`Stage` list, the parameters by name, and the optimizer's rule.
 - Outputs after the end of a row are zero; the state of that row stays as it was at its end.
 - A NaN that goes in comes out.
 """
@@ -107,14 +111,46 @@ class Sampling:
     greedy: bool = False
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A layer as data, for an engine that runs a whole network in one call.
+
+    ``kind`` is ``embedding``, ``one_hot``, ``recurrent``, ``bidirectional``, ``dropout``, ``dense``, ``stacked`` or
+    ``residual``; the last two, and ``bidirectional``, have ``parts``. A parameter's full name is ``name`` and its key:
+    ``recurrent.0.U``.
+    """
+
+    kind: str
+    name: str = ""
+    inputs: int | None = None
+    size: int | None = None
+    cell: Cell | None = None
+    reverse: bool = False
+    rate: float = 0.0
+    per_step: bool = True
+    parts: tuple[Stage, ...] = ()
+
+
 class Steppable(Protocol):
     """What ``generate`` needs of a network."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Array]: ...
 
     def step(self, x: Array, state: NetworkState | None = None) -> tuple[Array, NetworkState]: ...
 
 
 class Trainable(Protocol):
-    """What ``train_steps`` needs of a training run."""
+    """What ``train_steps`` needs of a run: the network, and the optimizer with its rule, slots and clipping."""
+
+    @property
+    def network(self) -> Any: ...
+
+    @property
+    def optimizer(self) -> Any: ...
 
     def train_step(self, batch: Any, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]: ...
 
@@ -133,6 +169,8 @@ class Engine(ABC):
 
     name: str
     dtype: np.dtype[Any]
+    truncates: bool = False
+    """Whether ``scan_back`` and ``dropout_back`` take a window, which truncated back-propagation needs."""
     steps_per_call: int = 1
     """How many training steps the loop should hand to ``train_steps`` at once."""
 
@@ -281,12 +319,15 @@ class Engine(ABC):
     ) -> tuple[list[StepResult], NetworkState]:
         """Trains on the batches in order, the first being number ``step``; the state is carried from one to the next.
 
-        This one calls back for every step. An engine that can do several steps in one call overrides it.
+        This one calls back for every step. An engine that can do several steps in one call overrides it. Either way
+        it ends at the first step whose loss or gradient is not finite, which changes no parameter.
         """
         results = []
         for number, batch in enumerate(batches, start=step):
             result, state = run.train_step(batch, state, number)
             results.append(result)
+            if not (np.isfinite(result.loss) and np.isfinite(result.gradient_norm)):
+                break
         return results, state
 
     # ------------------------------------------------------------------ generation

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from throughtime.cells import Cell
-from throughtime.engine.protocol import Array, Signal
+from throughtime.engine.protocol import Array, Signal, Stage
 from throughtime.errors import ShapeError
 from throughtime.initializers import ParameterSpec
-from throughtime.layers.dense import Dense
 from throughtime.layers.dropout import Dropout, VariationalDropout
-from throughtime.layers.inputs import OneHot
 from throughtime.layers.layer import Backward, Forward, Layer
 from throughtime.layers.recurrent import Bidirectional, Recurrent
-
-_LOOKS_UP = (Recurrent, Bidirectional, Dense)
-"""Layers that take one-hot rows by looking their weights up."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Stacked(Layer):
                     f"layer {place} ({layer.describe()}) takes inputs of size {layer.input_size}, "
                     f"the layer before gives {size}"
                 )
-            if place and isinstance(self.layers[place - 1], OneHot) and not isinstance(layer, _LOOKS_UP):
+            if place and self.layers[place - 1].gives_one_hot and not layer.takes_one_hot:
                 raise ShapeError(
                     f"layer {place} ({layer.describe()}) cannot take one-hot rows; use an Embedding instead"
                 )
@@ -69,7 +64,7 @@ class Stacked(Layer):
         return self.layers[0].takes_ids
 
     @property
-    def reads_ahead(self) -> bool:  # type: ignore[override]
+    def reads_ahead(self) -> bool:
         return any(layer.reads_ahead for layer in self.layers)
 
     def specs(self) -> dict[str, ParameterSpec]:
@@ -99,6 +94,18 @@ class Stacked(Layer):
             if d_y is None:
                 break
         return d_y
+
+    @property
+    def takes_one_hot(self) -> bool:
+        return self.layers[0].takes_one_hot
+
+    @property
+    def gives_one_hot(self) -> bool:
+        return self.layers[-1].gives_one_hot
+
+    def stage(self) -> Stage:
+        parts = tuple(layer.stage() for layer in self.layers)
+        return Stage("stacked", inputs=self.input_size, size=self.output_size, parts=parts)
 
     def describe(self) -> str:
         return ", ".join(layer.describe() for layer in self.layers)
@@ -132,7 +139,7 @@ class Residual(Layer):
         return self.layer.output_size
 
     @property
-    def reads_ahead(self) -> bool:  # type: ignore[override]
+    def reads_ahead(self) -> bool:
         return self.layer.reads_ahead
 
     def specs(self) -> dict[str, ParameterSpec]:
@@ -154,6 +161,9 @@ class Residual(Layer):
     def backward(self, tape: Any, d_y: Array, run: Backward, needs_input: bool = True) -> Array | None:
         d_x = self.layer.backward(tape, d_y, run, needs_input)
         return d_y + d_x if needs_input else None
+
+    def stage(self) -> Stage:
+        return Stage("residual", inputs=self.input_size, size=self.output_size, parts=(self.layer.stage(),))
 
     def describe(self) -> str:
         return f"{self.layer.describe()}, residual"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from throughtime.engine.protocol import Array, Signal
+from throughtime.engine.protocol import Array, Signal, Stage
 from throughtime.initializers import ParameterSpec
 from throughtime.layers.layer import Backward, Forward, Layer
 
@@ -44,6 +44,13 @@ class Dense(Layer):
         run.add(f"{self.name}.V", d_V)
         run.add(f"{self.name}.c", d_c)
         return d_x
+
+    @property
+    def takes_one_hot(self) -> bool:
+        return True
+
+    def stage(self) -> Stage:
+        return Stage("dense", self.name, self.inputs, self.size)
 
     def describe(self) -> str:
         return "dense"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from throughtime.engine.protocol import Array
+from throughtime.engine.protocol import Array, Stage
 from throughtime.engine.random import key
 from throughtime.errors import ParameterError
 from throughtime.layers.layer import Backward, Forward, Layer
@@ -50,6 +50,9 @@ class Dropout(Layer):
 
     def backward(self, tape: Any, d_y: Array, run: Backward, needs_input: bool = True) -> Array:
         return d_y if tape is None else run.engine.dropout_back(tape, d_y, run.window)
+
+    def stage(self) -> Stage:
+        return Stage("dropout", self.name, rate=self.rate, per_step=self.per_step)
 
     def describe(self) -> str:
         return f"dropout {self.rate:g}"

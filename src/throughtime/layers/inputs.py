@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from throughtime.engine.protocol import Array, Signal, Tokens
+from throughtime.engine.protocol import Array, Signal, Stage, Tokens
 from throughtime.initializers import ParameterSpec
 from throughtime.layers.layer import Backward, Forward, Layer
 
@@ -44,6 +44,9 @@ class Embedding(Layer):
         name = f"{self.name}.table"
         run.add(name, run.engine.embed_back(ids, run.parameters[name], d_y))
 
+    def stage(self) -> Stage:
+        return Stage("embedding", self.name, self.symbols, self.size)
+
     def describe(self) -> str:
         return f"embedding of {self.symbols} symbols"
 
@@ -74,6 +77,13 @@ class OneHot(Layer):
 
     def backward(self, tape: Any, d_y: Any, run: Backward, needs_input: bool = True) -> None:
         return None
+
+    @property
+    def gives_one_hot(self) -> bool:
+        return True
+
+    def stage(self) -> Stage:
+        return Stage("one_hot", inputs=self.symbols, size=self.symbols)
 
     def describe(self) -> str:
         return f"one-hot rows of {self.symbols} symbols"

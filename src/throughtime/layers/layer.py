@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from throughtime.engine.protocol import Array, Engine, NetworkState, Signal, States
+from throughtime.engine.protocol import Array, Engine, NetworkState, Signal, Stage, States
 from throughtime.initializers import ParameterSpec
 
 
@@ -59,9 +59,6 @@ class Layer(ABC):
     Layers are values: they hold sizes and names, never weights, states or anything of a batch.
     """
 
-    reads_ahead: bool = False
-    """Whether an output depends on later inputs, as in a bidirectional layer."""
-
     @property
     @abstractmethod
     def input_size(self) -> int | None:
@@ -75,6 +72,21 @@ class Layer(ABC):
     @property
     def takes_ids(self) -> bool:
         """Whether the input is token ids ``[T, N]`` instead of ``[T, N, D]``."""
+        return False
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether an output depends on later inputs, as in a bidirectional layer."""
+        return False
+
+    @property
+    def takes_one_hot(self) -> bool:
+        """Whether it can take one-hot rows, by looking its weights up."""
+        return False
+
+    @property
+    def gives_one_hot(self) -> bool:
+        """Whether its output is one-hot rows."""
         return False
 
     def specs(self) -> dict[str, ParameterSpec]:
@@ -100,6 +112,10 @@ class Layer(ABC):
     @abstractmethod
     def backward(self, tape: Any, d_y: Any, run: Backward, needs_input: bool = True) -> Any:
         """The gradient of the input; None if it is not needed or the input was ids."""
+
+    @abstractmethod
+    def stage(self) -> Stage:
+        """The layer as data."""
 
     @abstractmethod
     def describe(self) -> str:

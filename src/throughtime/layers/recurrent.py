@@ -9,7 +9,8 @@ import numpy as np
 
 from throughtime import cells
 from throughtime.cells import Cell
-from throughtime.engine.protocol import Array, ScanWeights, Signal
+from throughtime.engine.protocol import Array, ScanWeights, Signal, Stage
+from throughtime.errors import ParameterError
 from throughtime.initializers import ParameterSpec
 from throughtime.layers.layer import Backward, Forward, Layer
 
@@ -30,6 +31,9 @@ class Recurrent(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cell", cells.get(self.cell))
+        for what, number in (("inputs", self.inputs), ("size", self.size)):
+            if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+                raise ParameterError(f"{what} of a recurrent layer must be an integer of at least 1, got {number!r}")
 
     @property
     def unit(self) -> Cell:
@@ -44,7 +48,7 @@ class Recurrent(Layer):
         return self.size
 
     @property
-    def reads_ahead(self) -> bool:  # type: ignore[override]
+    def reads_ahead(self) -> bool:
         return self.reverse
 
     def specs(self) -> dict[str, ParameterSpec]:
@@ -65,7 +69,10 @@ class Recurrent(Layer):
 
     def kept(self) -> int:
         cell = self.unit
-        return self.size * (len(cell.gates) + cell.saved + len(cell.states) + 1)
+        G, A = len(cell.gates), len(cell.apart)
+        forward = G + cell.saved + len(cell.states) + 1
+        back = G + A + 2 + (G if A else 0)  # gradients of a, u and the outputs, the states side by side, that of h W
+        return self.size * (forward + back)
 
     def _weights(self, parameters: Any) -> ScanWeights:
         def of(key: str) -> Any:
@@ -99,6 +106,13 @@ class Recurrent(Layer):
             run.add(f"{self.name}.{vector}", gradient)
         return d_x
 
+    @property
+    def takes_one_hot(self) -> bool:
+        return True
+
+    def stage(self) -> Stage:
+        return Stage("recurrent", self.name, self.inputs, self.size, self.unit, self.reverse)
+
     def describe(self) -> str:
         return f"{self.unit.name}{', reversed' if self.reverse else ''}"
 
@@ -115,7 +129,13 @@ class Bidirectional(Layer):
     inputs: int
     size: int
     name: str = "recurrent"
-    reads_ahead: bool = True
+
+    def __post_init__(self) -> None:
+        self.directions()  # which check the cell and the sizes
+
+    @property
+    def reads_ahead(self) -> bool:
+        return True
 
     def directions(self) -> tuple[Recurrent, Recurrent]:
         return (
@@ -155,6 +175,14 @@ class Bidirectional(Layer):
         ]
         d_forward, d_backward = d_xs
         return None if d_forward is None else d_forward + d_backward
+
+    @property
+    def takes_one_hot(self) -> bool:
+        return True
+
+    def stage(self) -> Stage:
+        parts = tuple(layer.stage() for layer in self.directions())
+        return Stage("bidirectional", self.name, self.inputs, 2 * self.size, cells.get(self.cell), parts=parts)
 
     def describe(self) -> str:
         return f"{cells.get(self.cell).name}, both directions"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from throughtime.cells.functions import sqrt
+from throughtime.errors import ParameterError
 from throughtime.optimizers.rule import Rule, Values
 
 
@@ -24,6 +25,9 @@ def _step(w: Any, g: Any, slots: Values, k: Values) -> tuple[Any, Values]:
 
 
 def _rule(name: str, weight_decay: float | None, beta1: float, beta2: float, epsilon: float) -> Rule:
+    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+        raise ParameterError(f"beta1 and beta2 must be at least 0 and below 1, got {beta1!r} and {beta2!r}")
+
     def coefficients(t: int, rate: float, decay: float) -> tuple[float, ...]:
         return (rate, rate * decay, beta1, beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), epsilon)
 

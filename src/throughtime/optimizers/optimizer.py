@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from throughtime.optimizers.adam import adam, adamw
 from throughtime.optimizers.rmsprop import rmsprop
 from throughtime.optimizers.rule import Rule
 from throughtime.optimizers.sgd import momentum, sgd
+from throughtime.parameters import PARAMETERS
 
 RULES: dict[str, Callable[..., Rule]] = {
     "sgd": sgd,
@@ -74,6 +74,8 @@ class Optimizer:
         weight_decay: float | None = None,
     ) -> None:
         self.rule = get(rule)
+        for name, value in (("clip_value", clip_value), ("clip_norm", clip_norm), ("weight_decay", weight_decay)):
+            PARAMETERS[name].check(name, value)
         if weight_decay and self.rule.weight_decay is None:
             raise ParameterError(f"weight_decay is AdamW's; {self.rule.name!r} has none: use optimizer='adamw'")
         self.clip_value = clip_value
@@ -101,8 +103,10 @@ class Optimizer:
                 norm = engine.global_norm(gradients, self.clip_value)
             if norm > self.clip_norm:
                 scale = self.clip_norm / norm
-        decayed = self.rule.coefficients(step + 1, learning_rate, self.weight_decay)
-        whole = self.rule.coefficients(step + 1, learning_rate, 0.0)
+        decayed, whole = (
+            tuple(map(float, self.rule.coefficients(step + 1, learning_rate, decay)))  # plain numbers keep the dtype
+            for decay in (self.weight_decay, 0.0)
+        )
         engine.update(
             self.rule,
             parameters,
@@ -112,7 +116,3 @@ class Optimizer:
             clip_value=self.clip_value,
             scale=scale,
         )
-
-    def memory(self, parameters: Mapping[str, Any]) -> int:
-        """Bytes of the running values for these parameters."""
-        return len(self.rule.slots) * sum(int(w.nbytes) for w in parameters.values())

@@ -58,6 +58,9 @@ class Rule:
         new_w, new_slots = result
         object.__setattr__(self, "program", tracer.program([new_w, *new_slots]))
 
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.settings.items()), self.program))
+
     def __reduce__(self) -> Any:
         """A rule of ours travels by name and settings (its functions are closures), a user's own by its parts."""
         from throughtime.optimizers import RULES

@@ -56,6 +56,11 @@ class Step(Schedule):
 
     parts: int = 4
     gamma: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.parts < 1:
+            raise ParameterError(f"parts must be at least 1, got {self.parts!r}")
+
     name: ClassVar[str] = "step"
 
     def factor(self, step: int, max_steps: int, validations: Sequence[float] = ()) -> float:

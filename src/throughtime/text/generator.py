@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import math
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from throughtime.text.reading import Sources, read
 from throughtime.text.sampling import sampling
 from throughtime.text.vocabulary import Bytes, Unknown, level
 from throughtime.training import Callback, Corpus, History, Training, mean_loss
-from throughtime.training.progress import Progress
+from throughtime.training.progress import Progress, say
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """Among how many equally likely symbols the model would hesitate as much."""
-        return math.exp(self.loss)
+        return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
 class TextGenerator(Estimator):
@@ -120,9 +119,11 @@ class TextGenerator(Estimator):
     training_ : Training
         The run itself, after ``fit`` (not after ``load``): steps, symbols, seconds.
     samples_ : list of (int, str)
-        The samples that were shown, and after how many steps; none if ``verbose=0``.
-    hidden_size_, batch_size_, seed_ : int
+        The samples that were shown, and after how many steps, after ``fit``; none if ``verbose=0``.
+    hidden_size_, seed_ : int
         What was chosen.
+    batch_size_ : int
+        What was chosen, after ``fit``.
     symbols_ : int
         Length of the text, after ``fit``.
     validation_loss_ : float or None
@@ -252,7 +253,10 @@ class TextGenerator(Estimator):
         self._keep(Fitted(network, cell, parameters, vocabulary, History(len(vocabulary)), seed, hidden_size, start))
         self.symbols_ = len(corpus.ids) + len(lesson.held_out.ids)
         if reading.left_out:
-            self._say(f"left out {len(reading.left_out)} files without text, such as {str(reading.left_out[0])!r}")
+            names = (
+                f"{len(reading.left_out)} that are empty or no {encoding} text, such as {str(reading.left_out[0])!r}"
+            )
+            self._say(f"files left out: {names}")
         self._train(optimizer, lesson, began)
         return self
 
@@ -276,7 +280,12 @@ class TextGenerator(Estimator):
             raise ParameterError("early_stopping needs a validation part; give validation, such as 0.1")
         if not isinstance(self.callbacks, Sequence) or not all(isinstance(c, Callback) for c in self.callbacks):
             raise ParameterError(f"callbacks must be a list of throughtime.training.Callback, got {self.callbacks!r}")
-        random.seed_of(0 if isinstance(self.random_state, np.random.RandomState) else self.random_state)
+        if not isinstance(
+            self.random_state, (np.random.Generator, np.random.RandomState)
+        ):  # which drawing would advance
+            random.seed_of(self.random_state)
+        if schedules.get(self.schedule).name == "plateau" and not self.validation:
+            raise ParameterError("schedule='plateau' needs a validation part; give validation, such as 0.1")
         return Optimizer(
             self.optimizer, clip_value=self.clip_value, clip_norm=self.clip_norm, weight_decay=self.weight_decay
         )
@@ -308,6 +317,12 @@ class TextGenerator(Estimator):
             callbacks=[*([progress] if self.verbose else []), *self.callbacks],
         )
         self.training_.run(streams.endless(self.seed_), streams.rows)
+        chance = math.log(len(self.vocabulary_))
+        if (self.validation_loss_ or 0.0) > chance:
+            self._say(
+                f"the validation loss is above {chance:.2f} nats, which guessing at random costs: the learning rate is "
+                "too high, or the text is learned by heart (early_stopping, dropout, or a smaller hidden_size help)"
+            )
 
     @property
     def validation_loss_(self) -> float | None:
@@ -321,7 +336,7 @@ class TextGenerator(Estimator):
 
     def _say(self, message: str) -> None:
         if self.verbose:
-            print(message, file=sys.stderr, flush=True)  # noqa: T201 (said to the user, not written to a result)
+            say(message)
 
     # ------------------------------------------------------------------ writing
 
@@ -345,7 +360,7 @@ class TextGenerator(Estimator):
         prime : str, default ""
             What the text begins with. An empty one begins after a line break, if the model knows it.
         temperature : float, default 1.0
-            Below 1 bolder, above 1 wilder.
+            Below 1 safer, above 1 wilder.
         top_k : int or None
             Choose among the k likeliest symbols only.
         top_p : float or None

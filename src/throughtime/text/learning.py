@@ -14,7 +14,7 @@ from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.text import sizing
 from throughtime.text.vocabulary import Text, Vocabulary, level
-from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step
+from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step, seconds_to_score
 from throughtime.training.progress import clock
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def prepare(texts: Sequence[Text], *, level_name: str, validation: float, seq_le
     corpus = Corpus.of([vocabulary.encode(text) for text in texts])
     learned, held_out = corpus.split(validation)
     if learned.predictions < seq_len:
+        spared = ", or validation=0 (--validation 0)" if validation and corpus.predictions >= seq_len else ""
         raise DataError(
             f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
-            f"a sequence needs {seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len, or validation=0"
+            f"a sequence needs {seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len (--seq-len){spared}"
         )
     if validation and held_out.predictions < 1:
         raise DataError(
@@ -99,7 +100,7 @@ def make_plan(
     learned, held_out = lesson.learned, lesson.held_out
     plan = Plan(
         max_steps=1,
-        learning_rate=model.learning_rate or optimizer.rule.learning_rate,
+        learning_rate=float(model.learning_rate or optimizer.rule.learning_rate),
         schedule=schedules.get(model.schedule),
         seed=seed,
         bptt_truncate=model.bptt_truncate,
@@ -107,6 +108,7 @@ def make_plan(
         guard=1.25 * 60 * model.minutes if model.minutes else None,
     )
     step_seconds = seconds_per_step(network, optimizer, plan, streams)
+    score_seconds = seconds_to_score(network, scoring_streams(held_out)) if model.validation else 0.0
     spent = time.perf_counter() - began
     duration = sizing.duration(
         epochs=model.epochs,
@@ -116,6 +118,7 @@ def make_plan(
         symbols_per_step=learned.predictions / streams.steps_per_epoch,
         validation_symbols=held_out.predictions if model.validation else 0,
         step_seconds=step_seconds,
+        score_seconds=score_seconds,
     )
     plan = replace(plan, max_steps=duration.max_steps, validate_every=duration.validate_every)
     parameters = sum(w.size for w in network.parameters.values())
@@ -124,7 +127,7 @@ def make_plan(
         f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation, "
         f"{len(lesson.vocabulary)} different\n"
         f"{plan.max_steps:,} steps of {streams.rows} x {model.seq_len} symbols "
-        f"({plan.max_steps / streams.steps_per_epoch:.3g} epochs), about {clock(duration.seconds)} "
+        f"({plan.max_steps / streams.steps_per_epoch:,.1f} epochs), about {clock(duration.seconds)} "
         f"with the engine {network.engine.name}"
     )
     return plan, said

@@ -95,6 +95,8 @@ def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in data:
+            raise DataError(f"{name!r} is UTF-16; pass encoding='utf-16' (--encoding utf-16)") from None
         if b"\0" in data[:8192]:
             raise DataError(_binary(name, data.index(b"\0"))) from None
         raise DataError(

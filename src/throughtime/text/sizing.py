@@ -46,13 +46,16 @@ def duration(
     symbols_per_step: float,
     validation_symbols: int,
     step_seconds: float,
+    score_seconds: float | None = None,
 ) -> Duration:
     """The number of steps, how often to validate, and the estimated time.
 
     At most one of ``epochs``, ``max_steps`` and ``seconds`` (what is left of a budget) is given. There is always one
-    step and, where there is a validation part, one scoring of it, however small the budget.
+    step and, where there is a validation part, one scoring of it, however small the budget. How often it is scored
+    depends on amounts alone, so that it is the same on every machine; ``score_seconds`` is what one scoring takes here.
     """
-    score_seconds = FORWARD_SHARE * step_seconds * validation_symbols / symbols_per_step
+    if score_seconds is None:
+        score_seconds = FORWARD_SHARE * step_seconds * validation_symbols / symbols_per_step
 
     def whole(steps: int) -> Duration:
         if not validation_symbols:

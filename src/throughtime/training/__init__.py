@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from throughtime.training.callbacks import Callback
 from throughtime.training.history import History
-from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step
+from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step, seconds_to_score
 from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Corpus, Streams, restart
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "mean_loss",
     "restart",
     "seconds_per_step",
+    "seconds_to_score",
 ]

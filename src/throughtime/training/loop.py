@@ -107,8 +107,10 @@ class Training:
             before = self._weights()
             group = list(islice(chunks, self._group_size(engine.steps_per_call)))
             results, state = engine.train_steps(self, group, state, self.step)
-            self._record(results, group, good)
+            self._record(results, group, good, before)
             good = before
+            if not all(np.isfinite(w).all() for w in self.network.parameters.values()):
+                self._give_up(good, f"after step {self.step:,} the weights were not finite")
             self.seconds = time.perf_counter() - began
             self._tell(Callback.on_step)
             if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
@@ -140,11 +142,15 @@ class Training:
         every = self.plan.validate_every
         return min(most, left, every - self.step % every if every else left)
 
-    def _record(self, results: Sequence[StepResult], group: Sequence[Chunk], good: dict[str, Array]) -> None:
-        for result, chunk in zip(results, group, strict=True):
+    def _record(
+        self, results: Sequence[StepResult], group: Sequence[Chunk], good: dict[str, Array], before: dict[str, Array]
+    ) -> None:
+        for place, (result, chunk) in enumerate(zip(results, group, strict=False)):
             if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
                 figures = f"loss {result.loss:g}, gradient norm {result.gradient_norm:g}"
-                self._give_up(good, f"step {self.step + 1:,} met numbers that are not finite ({figures})")
+                self._give_up(
+                    before if place else good, f"step {self.step + 1:,} met numbers that are not finite ({figures})"
+                )
             self.step += 1
             self.symbols += chunk.symbols
             self.history.loss.append(result.loss)
@@ -220,3 +226,11 @@ def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams
                 break
     network.set_parameters(weights)
     return best
+
+
+def seconds_to_score(network: Network, streams: Streams) -> float:
+    """How long ``mean_loss`` takes here, judged by its first chunk."""
+    with network.engine.working():
+        began = time.perf_counter()
+        network.loss(next(streams.once()).batch)
+        return (time.perf_counter() - began) * streams.steps_per_epoch

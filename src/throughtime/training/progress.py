@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 import unicodedata
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from throughtime.training.callbacks import Callback
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
+
+RECENT = 20
+"""The loss that is shown is the mean of this many last steps."""
 
 SAMPLES_AT = (0.02, 0.25, 0.5, 1.0)
 """Parts of the training after which a sample is shown."""
@@ -48,7 +53,8 @@ class Progress(Callback):
 
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._next_line = time.monotonic() + LINE_EVERY
-        if self._console.is_terminal or self._console.is_jupyter:
+        notebook = self._console.is_jupyter and find_spec("ipywidgets") is not None  # which rich needs there
+        if notebook or (self._console.is_terminal and not self._console.is_jupyter):
             columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self._console, transient=False)
             self._bar.add_task("", total=run.plan.max_steps, figures="")
@@ -84,11 +90,20 @@ class Progress(Callback):
         if self._bar is not None:
             self._console.print(text)
         else:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 (a plain line is what is wanted here)
+            say(text)
+
+
+def say(text: str) -> None:
+    """A line on standard error. Where nobody reads it any more, work goes on in silence."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 (said to the user, not written to a result)
+    except BrokenPipeError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 (it takes the place of standard error to the end)
 
 
 def _figures(run: Training) -> str:
-    loss = run.history.train_loss
+    recent = run.history.loss[-RECENT:]
+    loss = sum(recent) / len(recent)
     rate = run.symbols / run.seconds if run.seconds else 0
     return f"loss {loss:.3f}, {loss / math.log(2):.2f} bits, {rate:,.0f} symbols/s"
 
