@@ -80,7 +80,7 @@ TRAIN = [
     ("text.txt --patience 0", "patience must be"),
     ("text.txt --seed -1", "random_state must be"),
     ("text.txt --max-steps 1 --epochs 1", "epochs, max_steps and minutes each say how long to train"),
-    ("text.txt --cell rnn", "cell must be one of 'elman', "),
+    ("text.txt --cell rnn", "cell must be one of '"),
     (
         "text.txt --cell no_such_module:CELL",
         "the cell 'no_such_module:CELL' cannot be imported: ModuleNotFoundError: No module named",
@@ -176,7 +176,7 @@ OTHERS = [
     ("evaluate trained.safetensors latin.txt", "'latin.txt' is not utf-8"),
     ("evaluate trained.safetensors latin.txt --encoding latin-1", "the text contains 'l' (position 0)"),
     ("info random.safetensors", "'random.safetensors' is damaged"),
-    ("cells rnn", "cell must be one of 'elman', "),
+    ("cells rnn", "cell must be one of '"),
     ("demo --minutes 0 --to new", "minutes must be a number above 0"),
     ("demo --minutes 1 --seed -1 --to new", "random_state must be"),
     ("demo --to text.txt", "the folder 'text.txt' cannot be made"),
