@@ -42,9 +42,11 @@ Step = Callable[[], float]
 
 
 def our_step(network: Network, optimizer: Optimizer, batch: Batch, count: list[int]) -> float:
-    found = network.loss_and_gradients(batch)
-    norm = network.engine.global_norm(found.parameters)
-    optimizer.apply(network.engine, network.parameters, found.parameters, step=count[0], learning_rate=1e-3, norm=norm)
+    engine = network.engine
+    with engine.working():  # as in a training: one BLAS thread, however many are set
+        found = network.loss_and_gradients(batch)
+        norm = engine.global_norm(found.parameters)
+        optimizer.apply(engine, network.parameters, found.parameters, step=count[0], learning_rate=1e-3, norm=norm)
     count[0] += 1
     return found.loss
 
