@@ -44,7 +44,7 @@ class PlainEngine(Engine):
     """NumPy, in float32 or float64.
 
     Long work takes one thread of the BLAS library: a product in every time step means a barrier in every time step,
-    which gains little on an idle machine and loses several times over on a busy one.
+    which gains on an idle machine, for wide layers, and can stall for seconds on a busy one.
     """
 
     name = "numpy"
