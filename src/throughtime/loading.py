@@ -23,7 +23,7 @@ def load(path: str | os.PathLike[str], *, cells: Sequence[Cell] = (), engine: An
     cells : sequence of Cell, default ()
         Cells of your own that the model may have been made with; a file holds a cell's name and fingerprint, never
         its code.
-    engine : {"auto", "numpy"}, default "auto"
+    engine : {"auto", "compiled", "numpy"}, default "auto"
 
     Raises
     ------

@@ -28,13 +28,26 @@ def softmax(o: Array) -> Array:
 
 
 class Loss(ABC):
-    """Compares outputs with targets."""
+    """Compares outputs with targets.
 
-    @abstractmethod
+    ``kernel`` is the method of the engine that computes it, which multiplies each place with its weight.
+    """
+
+    kernel: str
+
     def __call__(
         self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
         """The loss and the gradient of ``o``. May overwrite ``o``."""
+        places = self.place_weights(o.shape, weights)
+        found: tuple[float, Array | None] = getattr(engine, self.kernel)(
+            o, targets, places, needs_gradient=needs_gradient
+        )
+        return found
+
+    @abstractmethod
+    def place_weights(self, shape: tuple[int, ...], weights: Array | None) -> Array:
+        """``[T, N]``: how much each place of outputs ``[T, N, K]`` counts in the sum, the 1/n of a mean included."""
 
     @abstractmethod
     def check(self, shape: tuple[int, ...], targets: Array, weights: Array | None = None) -> None:
@@ -48,10 +61,10 @@ class SoftmaxCrossEntropy(Loss):
     Targets are ids ``[T, N]`` below K.
     """
 
-    def __call__(
-        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
-    ) -> tuple[float, Array | None]:
-        return engine.softmax_cross_entropy(o, targets, _mean_weights(targets, weights), needs_gradient=needs_gradient)
+    kernel = "softmax_cross_entropy"
+
+    def place_weights(self, shape: tuple[int, ...], weights: Array | None) -> Array:
+        return _mean_weights(shape, weights)
 
     def check(self, shape: tuple[int, ...], targets: Array, weights: Array | None = None) -> None:
         if targets.shape != shape[:2] or targets.dtype.kind not in "iu":
@@ -74,24 +87,22 @@ class SquaredError(Loss):
         if self.reduction not in ("mean", "half_sum"):
             raise ParameterError(f"reduction must be 'mean' or 'half_sum', got {self.reduction!r}")
 
-    def __call__(
-        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
-    ) -> tuple[float, Array | None]:
+    kernel = "squared_error"
+
+    def place_weights(self, shape: tuple[int, ...], weights: Array | None) -> Array:
         if self.reduction == "mean":
-            weights = _mean_weights(targets[..., 0], weights) / o.shape[-1]
-        else:
-            weights = np.full(o.shape[:2], 0.5) if weights is None else weights * 0.5
-        return engine.squared_error(o, targets, weights, needs_gradient=needs_gradient)
+            return _mean_weights(shape, weights) / shape[2]
+        return np.full(shape[:2], 0.5) if weights is None else weights * 0.5
 
     def check(self, shape: tuple[int, ...], targets: Array, weights: Array | None = None) -> None:
         if targets.shape != shape:
             raise ShapeError(f"targets must have the shape of the outputs, {list(shape)}, got {list(targets.shape)}")
 
 
-def _mean_weights(places: Array, weights: Array | None) -> Array:
+def _mean_weights(shape: tuple[int, ...], weights: Array | None) -> Array:
     """Weights that make a sum a mean."""
     if weights is None:
-        return np.full(places.shape, 1 / places.size)
+        return np.full(shape[:2], 1 / (shape[0] * shape[1]))
     total = weights.sum(dtype=np.float64)
     if not total > 0:
         raise ShapeError("the weights of a batch must have a sum above 0, or nothing would be counted")

@@ -63,7 +63,7 @@ class Network:
     layers : sequence of Layer
     loss : Loss, optional
         Needed for ``loss`` and ``loss_and_gradients``.
-    engine : {"auto", "numpy"} or Engine, default "auto"
+    engine : {"auto", "compiled", "numpy"} or Engine, default "auto"
     dtype : {"float32", "float64"}, default "float32"
     initializer : str or Initializer, default "glorot"
         Biases and per-unit vectors start at the values that their cell names.
@@ -149,7 +149,8 @@ class Network:
     def copy(self, *, engine: str | Engine | None = None, dtype: Any = None) -> Network:
         """The same network with the same weights, on another engine or in another dtype if one is given."""
         if engine is None:
-            engine = self.engine.name if self.engine.name in engines.ENGINES else "auto"
+            same = self.engine.name in engines.ENGINES and dtype in (None, self.engine.dtype)
+            engine = self.engine.name if same else "auto"
         dtype = self.engine.dtype if dtype is None else dtype
         return Network(self.layers, self.objective, engine=engine, dtype=dtype, parameters=self.parameters)
 
@@ -177,6 +178,8 @@ class Network:
             If shapes do not fit, or an id is not below the number of symbols.
         """
         x, state, lengths = self._checked(x, state, lengths)
+        if (whole := self.engine.forward(self, x, state, lengths)) is not None:
+            return whole
         run = Forward(self.engine, self.parameters, state, lengths, keep=False)
         outputs, _ = self.body.forward(x, run)
         return outputs, run.final
@@ -191,6 +194,8 @@ class Network:
         """
         if self.body.reads_ahead:
             raise ParameterError("a network that reads in both directions cannot go step by step; give it whole rows")
+        if (whole := self.engine.step(self, x, state)) is not None:
+            return whole
         outputs, state = self.forward(np.asarray(x)[None], state)
         return outputs[0], state
 

@@ -105,7 +105,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "validation": _share(0.1, "share of the data, its end, that is only scored; 0: none"),
     "early_stopping": _switch(False, "stop when validation gets no better, and keep the best weights"),
     "patience": _count(5, "validations without a better one before an early stop"),
-    "engine": Parameter("auto", "what computes: auto or numpy", object),
+    "engine": Parameter("auto", "what computes: auto, compiled or numpy", object),
     "dtype": Parameter("float32", "float32 or float64", str),
     "random_state": Parameter(None, "seed; None: another one each time", object),
     "callbacks": Parameter((), "objects of throughtime.training.Callback that listen to the training", object),

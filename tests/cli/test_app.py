@@ -41,7 +41,7 @@ def test_train_ends_with_one_json_object(cli, text):
         "bits_per_symbol",
     ]
     assert report["model"] == "model.safetensors"
-    assert report["engine"] == "numpy"
+    assert report["engine"] == "compiled"
     assert report["parameters"] == sum(w.size for w in fitted().network_.parameters.values())
     assert report["symbols"] == len(TEXT)
     assert report["steps"] == 20

@@ -100,7 +100,7 @@ TRAIN = [
     ("text.txt --schedule linear", "schedule must be one of 'constant', 'cosine', 'step' and 'plateau'"),
     ("text.txt --initializer zeros", "initializer must be one of"),
     ("text.txt --level word", "level must be one of 'char' and 'byte', got 'word'"),
-    ("text.txt --engine cuda", "engine must be one of 'auto' and 'numpy', got 'cuda'"),
+    ("text.txt --engine cuda", "engine must be one of 'auto', 'compiled' and 'numpy', got 'cuda'"),
     ("text.txt --dtype float16", "dtype must be 'float32' or 'float64', got 'float16'"),
 ]
 

@@ -377,7 +377,7 @@ def test_every_option_makes_a_difference(without, option):
 def test_what_was_chosen_is_told():
     model = TextGenerator(max_steps=1, random_state=3, verbose=0).fit(TEXT)
     assert (model.hidden_size_, model.batch_size_, model.seed_) == (128, 4, 3)
-    assert (model.engine_, model.symbols_, model.classes_) == ("numpy", len(TEXT), sorted(set(TEXT)))
+    assert (model.engine_, model.symbols_, model.classes_) == ("compiled", len(TEXT), sorted(set(TEXT)))
 
 
 def test_epochs_are_passes_over_the_text():
@@ -412,7 +412,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_without_early_stopping_a_worse_validation_stops_nothing():
-    model = small(patience=1, max_steps=150, learning_rate=3.0, schedule="constant").fit(TEXT)
+    model = small(patience=1, max_steps=150, learning_rate=3.0, schedule="constant", engine="numpy").fit(TEXT)
     losses = model.history_.validation_loss
     assert model.training_.step == 150
     assert losses[-1] > min(losses)
@@ -463,9 +463,9 @@ def test_an_engine_that_does_several_steps_at_once_gives_the_same_model():
     class ThreeAtOnce(PlainEngine):
         steps_per_call = 3
 
-    model = small(engine=ThreeAtOnce()).fit(TEXT)
-    assert model.history_ == fitted().history_
-    assert_same_weights(model, fitted())
+    model, one_by_one = small(engine=ThreeAtOnce()).fit(TEXT), small(engine="numpy").fit(TEXT)
+    assert model.history_ == one_by_one.history_
+    assert_same_weights(model, one_by_one)
 
 
 def test_a_model_is_usable_after_a_training_that_blew_up():
@@ -474,7 +474,7 @@ def test_a_model_is_usable_after_a_training_that_blew_up():
 
     spoiling = Rule("spoiling", lambda w, g, slots, k: (w - k[0] * g + k[1], ()), coefficients, learning_rate=0.1)
     model = small(optimizer=spoiling)
-    with pytest.raises(NonFiniteLoss, match=r"^after step 6 the weights were not finite"):
+    with pytest.raises(NonFiniteLoss, match=r"^(after step 6 the weights were|step 7 met numbers that are) not finite"):
         model.fit(TEXT)
     assert len(model.history_.loss) == 6
     assert len(model.generate(20, random_state=1)) == 20

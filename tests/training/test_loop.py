@@ -209,6 +209,7 @@ def spoiling(at, value):
 def test_the_weights_of_the_last_finite_loss_are_kept(at, value):
     """The update after loss ``at`` spoils the weights, so that the next loss is no number."""
     recorder = Recorder()
+    recorder.every_step = False
     broken = training(9, rule=spoiling(at, value), callbacks=[recorder])
     with pytest.raises(NonFiniteLoss, match=rf"^after step {at} the weights were not finite; .*kept"):
         run(broken)
@@ -220,6 +221,7 @@ def test_the_weights_of_the_last_finite_loss_are_kept(at, value):
 
 def test_a_validation_that_is_no_number_ends_it_too():
     recorder = Recorder()
+    recorder.every_step = False
     broken = training(9, validate_every=2, validate=scores(1.0, math.nan), callbacks=[recorder])
     with pytest.raises(NonFiniteLoss, match=r"^the validation loss was nan after step 4"):
         run(broken)
@@ -312,13 +314,17 @@ def test_several_steps_in_one_call_give_the_same(every):
 
 
 def test_callbacks_hear_of_several_steps_at_once():
-    recorder = Recorder()
-    run(training(7, engine=ThreeAtOnce(), callbacks=[recorder]))
-    assert recorder.events == ["start", "step 3", "step 6", "step 7", "end"]
+    recorder, content = Recorder(), Recorder()
+    content.every_step = False
+    run(training(7, engine=ThreeAtOnce(), callbacks=[content]))
+    assert content.events == ["start", "step 3", "step 6", "step 7", "end"]
+    run(training(7, engine=ThreeAtOnce(), callbacks=[content, recorder]))  # one that wants to hear of every step
+    assert recorder.events == ["start", *(f"step {n}" for n in range(1, 8)), "end"]
 
 
 def test_numbers_that_are_not_finite_amid_several_steps_leave_weights_that_are():
     recorder = Recorder()
+    recorder.every_step = False
     broken = training(9, engine=ThreeAtOnce(), rule=spoiling(4, math.nan), callbacks=[recorder])
     with pytest.raises(NonFiniteLoss, match=r"^step 5 met"):
         run(broken)
@@ -354,6 +360,7 @@ def test_in_a_group_the_weights_before_it_are_kept_if_its_first_loss_was_finite(
         steps_per_call = 3
 
     recorder = Recorder()
+    recorder.every_step = False
     broken = training(9, engine=ThreeAtOnce(np.float64), rule=spoiling(4, np.nan), callbacks=[recorder])
     with pytest.raises(NonFiniteLoss, match=r"^step 5 met numbers that are not finite"):
         run(broken)

@@ -11,7 +11,18 @@ from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import Engine
 from throughtime.errors import ParameterError, known
 
-ENGINES: dict[str, Callable[[Any], Engine]] = {"numpy": PlainEngine}
+
+def _compiled(dtype: Any) -> Engine:
+    from throughtime.engine.compiled.engine import CompiledEngine
+
+    return CompiledEngine(dtype)
+
+
+ENGINES: dict[str, Callable[[Any], Engine]] = {"compiled": _compiled, "numpy": PlainEngine}
+
+
+def _automatic(dtype: Any) -> str:
+    return "compiled" if np.dtype(dtype) == np.float32 else "numpy"
 
 
 def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
@@ -19,8 +30,9 @@ def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
 
     Parameters
     ----------
-    engine : {"auto", "numpy"} or Engine, default "auto"
-        ``auto`` takes the fastest that there is. An engine object is returned as it is, with its own dtype.
+    engine : {"auto", "compiled", "numpy"} or Engine, default "auto"
+        ``auto`` is ``compiled`` in float32, ``numpy`` in float64. An engine object is returned as it is, with its own
+        dtype.
     dtype : {"float32", "float64"}, default "float32"
 
     Raises
@@ -34,4 +46,4 @@ def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
         raise ParameterError(f"engine must be one of {known(('auto', *ENGINES))}, got {engine!r}")
     if dtype not in ("float32", "float64", np.float32, np.float64):
         raise ParameterError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return ENGINES["numpy" if engine == "auto" else engine](dtype)
+    return ENGINES[_automatic(dtype) if engine == "auto" else engine](dtype)

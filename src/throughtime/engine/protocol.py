@@ -152,6 +152,14 @@ class Trainable(Protocol):
     @property
     def optimizer(self) -> Any: ...
 
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def bptt_truncate(self) -> int | None: ...
+
+    def learning_rate(self, step: int) -> float: ...
+
     def train_step(self, batch: Any, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]: ...
 
 
@@ -329,6 +337,18 @@ class Engine(ABC):
             if not (np.isfinite(result.loss) and np.isfinite(result.gradient_norm)):
                 break
         return results, state
+
+    # ------------------------------------------------------------------ whole networks
+
+    def forward(
+        self, network: Any, x: Array, state: NetworkState, lengths: Array | None
+    ) -> tuple[Array, NetworkState] | None:
+        """Outputs ``[T, N, K]`` and final state of a whole network, or None where it should go layer by layer."""
+        return None
+
+    def step(self, network: Any, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
+        """One time step of a whole network, or None where it should go layer by layer."""
+        return None
 
     # ------------------------------------------------------------------ generation
 

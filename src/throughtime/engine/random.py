@@ -18,8 +18,9 @@ from throughtime.errors import ParameterError
 Words = npt.NDArray[np.uint32]
 Key = tuple[int, int]
 
-_MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64)
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
@@ -38,15 +39,15 @@ def philox(counter: tuple[Any, Any, Any, Any], key: Key) -> tuple[Words, Words, 
     """
     c0, c1, c2, c3 = (np.asarray(word, dtype=np.uint64) for word in counter)
     k0, k1 = key
-    for _ in range(10):
-        p0, p1 = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
+    for _ in range(ROUNDS):
+        p0, p1 = np.uint64(MULTIPLIERS[0]) * c0, np.uint64(MULTIPLIERS[1]) * c2
         c0, c1, c2, c3 = (
             (p1 >> _SHIFT) ^ c1 ^ np.uint64(k0),
             p1 & _LOW,
             (p0 >> _SHIFT) ^ c3 ^ np.uint64(k1),
             p0 & _LOW,
         )
-        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+        k0, k1 = (k0 + WEYL[0]) & 0xFFFFFFFF, (k1 + WEYL[1]) & 0xFFFFFFFF
     w0, w1, w2, w3 = np.broadcast_arrays(c0, c1, c2, c3)
     return w0.astype(np.uint32), w1.astype(np.uint32), w2.astype(np.uint32), w3.astype(np.uint32)
 
@@ -99,3 +100,8 @@ def seed_of(random_state: Any) -> int:
     raise ParameterError(
         f"random_state must be None, an integer from 0 to 2**64 - 1, or a NumPy generator, got {random_state!r}"
     )
+
+
+def dropout_key(seed: int, layer: str) -> Key:
+    """The key of a dropout layer's masks."""
+    return key(seed, "dropout", layer)

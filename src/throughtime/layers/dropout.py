@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from throughtime.engine.protocol import Array, Stage
-from throughtime.engine.random import key
+from throughtime.engine.random import dropout_key
 from throughtime.errors import ParameterError
 from throughtime.layers.layer import Backward, Forward, Layer
 
@@ -45,7 +45,7 @@ class Dropout(Layer):
     def forward(self, x: Array, run: Forward) -> tuple[Array, Any]:
         if run.noise is None or self.rate == 0:
             return x, None
-        purpose = key(run.noise.seed, "dropout", self.name)
+        purpose = dropout_key(run.noise.seed, self.name)
         return run.engine.dropout(x, self.rate, purpose, run.noise.step, per_step=self.per_step)
 
     def backward(self, tape: Any, d_y: Array, run: Backward, needs_input: bool = True) -> Array:

@@ -94,25 +94,39 @@ class Optimizer:
         norm: float | None = None,
     ) -> None:
         """Changes the parameters in place; ``step`` counts from 0, ``norm`` is that of the gradients if it is known."""
-        for name, w in parameters.items():
-            if name not in self.slots:
-                self.slots[name] = tuple(np.zeros_like(w) for _ in self.rule.slots)
+        self.prepare(parameters)
         scale = 1.0
         if self.clip_norm is not None:
             if norm is None or self.clip_value is not None:
                 norm = engine.global_norm(gradients, self.clip_value)
             if norm > self.clip_norm:
                 scale = self.clip_norm / norm
-        decayed, whole = (
-            tuple(map(float, self.rule.coefficients(step + 1, learning_rate, decay)))  # plain numbers keep the dtype
-            for decay in (self.weight_decay, 0.0)
-        )
+        decayed, whole = self.coefficients(step, learning_rate)
         engine.update(
             self.rule,
             parameters,
             gradients,
             self.slots,
-            {name: decayed if w.ndim > 1 else whole for name, w in parameters.items()},
+            {name: decayed if self.decays(w) else whole for name, w in parameters.items()},
             clip_value=self.clip_value,
             scale=scale,
         )
+
+    def prepare(self, parameters: Mapping[str, Array]) -> None:
+        """Makes room for the running values of parameters that have none yet."""
+        for name, w in parameters.items():
+            if name not in self.slots:
+                self.slots[name] = tuple(np.zeros_like(w) for _ in self.rule.slots)
+
+    def coefficients(self, step: int, learning_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The rule's numbers for this step, for parameters that decay and for those that do not."""
+        decayed, whole = (
+            tuple(map(float, self.rule.coefficients(step + 1, learning_rate, decay)))  # plain numbers keep the dtype
+            for decay in (self.weight_decay, 0.0)
+        )
+        return decayed, whole
+
+    @staticmethod
+    def decays(w: Array) -> bool:
+        """Whether weight decay is for this parameter: biases and per-unit vectors do not decay."""
+        return w.ndim > 1

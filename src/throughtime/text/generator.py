@@ -101,7 +101,7 @@ class TextGenerator(Estimator):
         Stop when validation gets no better, and keep the best weights; else the last ones are kept.
     patience : int, default 5
         Validations without a better one before an early stop.
-    engine : {"auto", "numpy"}, default "auto"
+    engine : {"auto", "compiled", "numpy"}, default "auto"
     dtype : {"float32", "float64"}, default "float32"
     random_state : int, NumPy generator or None, default None
     callbacks : sequence of Callback, default ()
@@ -242,7 +242,7 @@ class TextGenerator(Estimator):
         network = Network(
             layers(self, cell, len(vocabulary), hidden_size),
             SoftmaxCrossEntropy(),
-            engine=self.engine,
+            engine=self._engine(),
             dtype=self.dtype,
             initializer=self.initializer,
             random_state=seed,
@@ -273,7 +273,11 @@ class TextGenerator(Estimator):
         resolve_cell(self.cell, self.activation)
         get_initializer(self.initializer)
         schedules.get(self.schedule)
-        make_engine(self.engine, self.dtype)
+        engine = make_engine(self._engine(), self.dtype)
+        if self.bptt_truncate is not None and not engine.truncates:
+            raise ParameterError(
+                f"bptt_truncate runs on the engine 'numpy', not on {engine.name!r}; leave engine='auto'"
+            )
         if sum(value is not None for value in (self.epochs, self.max_steps, self.minutes)) > 1:
             raise ParameterError("epochs, max_steps and minutes each say how long to train; give one of them")
         if self.early_stopping and not self.validation:
@@ -289,6 +293,10 @@ class TextGenerator(Estimator):
         return Optimizer(
             self.optimizer, clip_value=self.clip_value, clip_norm=self.clip_norm, weight_decay=self.weight_decay
         )
+
+    def _engine(self) -> Any:
+        """What ``auto`` is for these parameters."""
+        return "numpy" if self.engine == "auto" and self.bptt_truncate is not None else self.engine
 
     def _keep(self, fitted: Fitted) -> None:
         self.fitted_ = fitted

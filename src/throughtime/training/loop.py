@@ -126,18 +126,35 @@ class Training:
         )
         engine = self.network.engine
         norm = engine.global_norm(found.parameters)
-        rate = plan.learning_rate * plan.schedule.factor(step, plan.max_steps, self.history.validation_loss)
+        rate = self.learning_rate(step)
         if math.isfinite(found.loss) and math.isfinite(norm):
             self.optimizer.apply(
                 engine, self.network.parameters, found.parameters, step=step, learning_rate=rate, norm=norm
             )
         return StepResult(found.loss, norm, rate), found.state
 
+    @property
+    def seed(self) -> int:
+        """Of dropout."""
+        return self.plan.seed
+
+    @property
+    def bptt_truncate(self) -> int | None:
+        """How many transitions a gradient goes back."""
+        return self.plan.bptt_truncate
+
+    def learning_rate(self, step: int) -> float:
+        """What the schedule gives for a step, judged by the validations so far."""
+        plan = self.plan
+        return plan.learning_rate * plan.schedule.factor(step, plan.max_steps, self.history.validation_loss)
+
     def _weights(self) -> dict[str, Array]:
         return {name: w.copy() for name, w in self.network.parameters.items()}
 
     def _group_size(self, most: int) -> int:
-        """How many steps to do in one call: never past the end or the next validation."""
+        """How many steps to do in one call: never past the end or the next validation, or past a callback."""
+        if any(callback.every_step and type(callback).on_step is not Callback.on_step for callback in self.callbacks):
+            return 1
         left = self.plan.max_steps - self.step
         every = self.plan.validate_every
         return min(most, left, every - self.step % every if every else left)

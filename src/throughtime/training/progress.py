@@ -40,6 +40,8 @@ class Progress(Callback):
         The samples shown so far, and after how many steps.
     """
 
+    every_step = False
+
     def __init__(self, sample: Callable[[], str] | None = None) -> None:
         self.sample = sample
         self.samples: list[tuple[int, str]] = []

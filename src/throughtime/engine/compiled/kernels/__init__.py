@@ -1,0 +1,1 @@
+"""The kernels, one file for each kind of work."""
