@@ -474,7 +474,7 @@ def test_a_model_is_usable_after_a_training_that_blew_up():
 
     spoiling = Rule("spoiling", lambda w, g, slots, k: (w - k[0] * g + k[1], ()), coefficients, learning_rate=0.1)
     model = small(optimizer=spoiling)
-    with pytest.raises(NonFiniteLoss, match=r"^(after step 6 the weights were|step 7 met numbers that are) not finite"):
+    with pytest.raises(NonFiniteLoss, match=r"^after step 6 the weights were not finite"):
         model.fit(TEXT)
     assert len(model.history_.loss) == 6
     assert len(model.generate(20, random_state=1)) == 20

@@ -170,6 +170,8 @@ class StepResult(NamedTuple):
     gradient_norm: float
     """Before clipping."""
     learning_rate: float
+    sound: bool = True
+    """Whether the weights after it are finite."""
 
 
 class Engine(ABC):
@@ -181,6 +183,8 @@ class Engine(ABC):
     """Whether ``scan_back`` and ``dropout_back`` take a window, which truncated back-propagation needs."""
     steps_per_call: int = 1
     """How many training steps the loop should hand to ``train_steps`` at once."""
+    keeps_previous: bool = False
+    """Whether ``train_steps`` keeps the weights before the last update, for ``restore_previous``."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.dtype)!r})"
@@ -328,15 +332,20 @@ class Engine(ABC):
         """Trains on the batches in order, the first being number ``step``; the state is carried from one to the next.
 
         This one calls back for every step. An engine that can do several steps in one call overrides it. Either way
-        it ends at the first step whose loss or gradient is not finite, which changes no parameter.
+        it ends at the first step whose loss or gradient is not finite, which changes no parameter, and behind one
+        that left a parameter not finite.
         """
         results = []
         for number, batch in enumerate(batches, start=step):
             result, state = run.train_step(batch, state, number)
             results.append(result)
-            if not (np.isfinite(result.loss) and np.isfinite(result.gradient_norm)):
+            if not (np.isfinite(result.loss) and np.isfinite(result.gradient_norm) and result.sound):
                 break
         return results, state
+
+    def restore_previous(self, network: Any) -> None:
+        """Takes the last update back."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------------ whole networks
 

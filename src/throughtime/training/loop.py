@@ -102,14 +102,14 @@ class Training:
     def _loop(self, chunks: Iterator[Chunk], rows: int, began: float) -> None:
         engine, plan = self.network.engine, self.plan
         state = self.network.initial_state(rows)
-        good = self._weights()
+        good = self._kept()
         while self.step < plan.max_steps and not self.stopped:
-            before = self._weights()
+            before = self._kept()
             group = list(islice(chunks, self._group_size(engine.steps_per_call)))
             results, state = engine.train_steps(self, group, state, self.step)
             self._record(results, group, good, before)
             good = before
-            if not all(np.isfinite(w).all() for w in self.network.parameters.values()):
+            if not results[-1].sound:
                 self._give_up(good, f"after step {self.step:,} the weights were not finite")
             self.seconds = time.perf_counter() - began
             self._tell(Callback.on_step)
@@ -131,7 +131,8 @@ class Training:
             self.optimizer.apply(
                 engine, self.network.parameters, found.parameters, step=step, learning_rate=rate, norm=norm
             )
-        return StepResult(found.loss, norm, rate), found.state
+        sound = all(bool(np.isfinite(w).all()) for w in self.network.parameters.values())
+        return StepResult(found.loss, norm, rate, sound), found.state
 
     @property
     def seed(self) -> int:
@@ -151,6 +152,10 @@ class Training:
     def _weights(self) -> dict[str, Array]:
         return {name: w.copy() for name, w in self.network.parameters.items()}
 
+    def _kept(self) -> dict[str, Array] | None:
+        """The weights as they are now, unless the engine keeps them itself."""
+        return None if self.network.engine.keeps_previous else self._weights()
+
     def _group_size(self, most: int) -> int:
         """How many steps to do in one call: never past the end or the next validation, or past a callback."""
         if any(callback.every_step and type(callback).on_step is not Callback.on_step for callback in self.callbacks):
@@ -160,7 +165,11 @@ class Training:
         return min(most, left, every - self.step % every if every else left)
 
     def _record(
-        self, results: Sequence[StepResult], group: Sequence[Chunk], good: dict[str, Array], before: dict[str, Array]
+        self,
+        results: Sequence[StepResult],
+        group: Sequence[Chunk],
+        good: dict[str, Array] | None,
+        before: dict[str, Array] | None,
     ) -> None:
         for place, (result, chunk) in enumerate(zip(results, group, strict=False)):
             if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
@@ -174,8 +183,11 @@ class Training:
             self.history.gradient_norm.append(result.gradient_norm)
             self.history.learning_rate.append(result.learning_rate)
 
-    def _give_up(self, good: dict[str, Array], reason: str) -> NoReturn:
-        self.network.set_parameters(good)
+    def _give_up(self, good: dict[str, Array] | None, reason: str) -> NoReturn:
+        if good is None:
+            self.network.engine.restore_previous(self.network)
+        else:
+            self.network.set_parameters(good)
         self.stopped = reason
         raise NonFiniteLoss(f"{reason}; the last good weights are kept. Try a smaller learning_rate, or clip_norm.")
 
@@ -185,7 +197,7 @@ class Training:
             return False
         return self.step % every == 0 or self.step == self.plan.max_steps or self.stopped is not None
 
-    def _score(self, good: dict[str, Array]) -> None:
+    def _score(self, good: dict[str, Array] | None) -> None:
         loss = self.validate()
         if not math.isfinite(loss):
             self._give_up(good, f"the validation loss was {loss:g} after step {self.step:,}")

@@ -6,6 +6,7 @@ both give the same bits.
 
 from __future__ import annotations
 
+import math
 import operator
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,6 +79,7 @@ class CompiledEngine(Engine):
     """
 
     name = "compiled"
+    keeps_previous = True
 
     def __init__(self, dtype: Any = np.float32) -> None:
         if np.dtype(dtype) != np.float32:
@@ -87,6 +89,7 @@ class CompiledEngine(Engine):
         self.dtype = np.dtype(np.float32)
         self._packed: dict[Any, tuple[Array, Array]] = {}
         self._training: dict[Any, tuple[TrainingSteps, list[Array]]] = {}
+        self._previous: dict[str, Array] | None = None
         self._passes: dict[Any, tuple[Passes, list[Array]]] = {}
 
     def __reduce__(self) -> Any:
@@ -333,7 +336,9 @@ class CompiledEngine(Engine):
         scales, go = np.array([scale]), np.ones(1, np.int64)
         for name, w in parameters.items():
             k = np.array(coefficients[name], np.float64)
-            parts.update(job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go)
+            parts.update(
+                job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go, go
+            )
         job.run(_threads_for(sum(w.size for w in parameters.values()) * 16))
         self.changed()
 
@@ -379,7 +384,7 @@ class CompiledEngine(Engine):
         self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
     ) -> tuple[list[StepResult], NetworkState]:
         if run.bptt_truncate is not None or not can_plan(run.network.stages):
-            return super().train_steps(run, batches, state, step)
+            return self._steps_layer_by_layer(run, batches, state, step)
         results: list[StepResult] = []
         state = dict(state)
         while len(results) < len(batches):
@@ -395,11 +400,30 @@ class CompiledEngine(Engine):
             rates = [run.learning_rate(number) for number in range(first, first + len(same))]
             done = steps.run(same, state, first, rates)
             results += done
+            self._previous = steps.before
             self.steps_per_call = steps.capacity
             if not steps.go[0]:
                 break
         self.changed()
         return results, state
+
+    def _steps_layer_by_layer(
+        self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
+    ) -> tuple[list[StepResult], NetworkState]:
+        results = []
+        for number, batch in enumerate(batches, start=step):
+            before = {name: w.copy() for name, w in run.network.parameters.items()}
+            result, state = run.train_step(batch, state, number)
+            results.append(result)
+            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
+                break
+            self._previous = before
+            if not result.sound:
+                break
+        return results, state
+
+    def restore_previous(self, network: Any) -> None:
+        network.set_parameters(self._previous or network.parameters)
 
     def _steps_for(self, run: Trainable, batch: Any) -> TrainingSteps:
         """The job of a training step for batches of this size: one that was made before, if all is as it was."""
@@ -412,7 +436,7 @@ class CompiledEngine(Engine):
             self._training,
             (T, N, lengths, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
             arrays,
-            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number),
+            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number, self._previous),
         )
 
     # ------------------------------------------------------------------ generation

@@ -430,6 +430,8 @@ def update(
     clip_value: float | None,
     scale: Array,
     go: Array,
+    sound: Array,
+    before: Array | None = None,
 ) -> None:
     """The optimizer's rule on one parameter."""
     job.add(
@@ -442,6 +444,8 @@ def update(
         clip=np.inf if clip_value is None else clip_value,
         scale=scale,
         go=go,
+        before=before,
+        sound=sound,
         **_numbered("slot", slots),
     )
 

@@ -42,9 +42,20 @@ class TrainingSteps:
     T, N, lengths : the size of a batch, and whether its sequences end early
     seed : of dropout
     number : of threads
+    before : the weights before the last update of another size of batch, if there was one
     """
 
-    def __init__(self, network: Any, optimizer: Any, T: int, N: int, lengths: bool, seed: int, number: int) -> None:
+    def __init__(
+        self,
+        network: Any,
+        optimizer: Any,
+        T: int,
+        N: int,
+        lengths: bool,
+        seed: int,
+        number: int,
+        before: dict[str, Array] | None,
+    ) -> None:
         parameters = network.parameters
         optimizer.prepare(parameters)
         self.network, self.optimizer, self.number = network, optimizer, number
@@ -65,7 +76,8 @@ class TrainingSteps:
             job=self.job,
             step=self.step,
         )
-        self.results = np.zeros((self.capacity, 2))
+        self.results = np.zeros((self.capacity, 3))
+        self.before = before or {name: w.copy() for name, w in parameters.items()}
         self._data: list[Array] = []
         plan = self.plan
         self.inputs = self._fetched(plan.x if plan.ids is None else plan.ids)
@@ -76,6 +88,7 @@ class TrainingSteps:
         self.coefficients = self._fetched(coefficients)
         self._add_loss(T, N)
         total, clipped, norm, scale = (np.zeros(1) for _ in range(4))
+        sound = np.ones(1, np.int64)
         gradients = [plan.gradients[name] for name in parameters]
         parts.norm(self.job, gradients, None, total)
         if optimizer.clip_value is not None:
@@ -92,13 +105,25 @@ class TrainingSteps:
             norm=norm,
             scale=scale,
             go=self.go,
+            sound=sound,
         )
         for name, w in parameters.items():
             k = coefficients[0 if optimizer.decays(w) else 1]
             slots = optimizer.slots[name]
             parts.update(
-                self.job, optimizer.rule, w, plan.gradients[name], slots, k, optimizer.clip_value, scale, self.go
+                self.job,
+                optimizer.rule,
+                w,
+                plan.gradients[name],
+                slots,
+                k,
+                optimizer.clip_value,
+                scale,
+                self.go,
+                sound,
+                self.before[name],
             )
+        self.job.wait()
         self.job.add(
             common["report"],
             alone=True,
@@ -107,6 +132,8 @@ class TrainingSteps:
             results=self.results,
             index=self.index,
             step=self.step,
+            go=self.go,
+            sound=sound,
         )
 
     def _fetched(self, target: Array | None) -> Array:
@@ -162,8 +189,8 @@ class TrainingSteps:
         state.update(get_state(self.plan, self.network))
         done = int(self.index[0])
         return [
-            StepResult(float(loss), float(norm), rate)
-            for (loss, norm), rate in zip(self.results[:done], rates[:done], strict=True)
+            StepResult(float(loss), float(norm), rate, bool(sound))
+            for (loss, norm, sound), rate in zip(self.results[:done], rates[:done], strict=True)
         ]
 
     def _check(self, count: int) -> None:

@@ -40,27 +40,35 @@ def _clipped(k: Kernel, value: Value, clip: Value) -> Value:
 def write_update(module: Module, target: Target, rule: Any) -> None:
     """``update``: the rule on ``count`` elements of a parameter, its gradient and its running values.
 
-    ``coefficients`` and ``scale`` are read from memory; where ``go`` is 0 nothing is changed.
+    ``coefficients`` and ``scale`` are read from memory; where ``go`` is 0 nothing is changed. The elements as they were
+    go to ``before``, if it is not null; ``sound`` becomes 0 where a new one is not finite.
     """
     slots = [f"slot{number}" for number in range(len(rule.slots))]
     k = Kernel(
         module,
         target,
         "update",
-        "count *w *g double*coefficients double:clip double*scale i64*go " + " ".join(f"*{name}" for name in slots),
+        "count *w *g double*coefficients double:clip double*scale i64*go *before i64*sound "
+        + " ".join(f"*{name}" for name in slots),
     )
     count, w, g, coefficients, clip, scale, go = k["count w g coefficients clip scale go"]
+    before, keeps = k["before"], k["before"].cast("ptrtoint", "i64") != 0
     L = target.lanes
     first, last = k.share((count + (L - 1)) // L)
     number = len(rule.program.inputs) - 2 - len(slots)
     with k.when(go.load() != 0):
         constants = [k.v.splat((coefficients + i).load().cast("fptrunc", "float")) for i in range(number)]
         factor = k.v.splat(scale.load().cast("fptrunc", "float"))
+        wrong = k.variable(k.v.constant(0.0))  # a number minus itself is 0 unless it is not finite
 
         def change(i: Value, load: Any, store: Any) -> None:
             gradient = _clipped(k, load(g + i), clip) * factor
-            inputs = [load(w + i), gradient, *(load(k[name] + i) for name in slots), *constants]
+            old = load(w + i)
+            with k.when(keeps):
+                store(before + i, old)
+            inputs = [old, gradient, *(load(k[name] + i) for name in slots), *constants]
             results = functions.run(k.v, rule.program, inputs)
+            wrong.set(wrong.get() + (results[0] - results[0]))
             for place, value in zip((w, *(k[name] for name in slots)), results, strict=True):
                 store(place + i, value)
 
@@ -72,4 +80,7 @@ def write_update(module: Module, target: Target, rule: Any) -> None:
                 change(i, lambda p: k.v.load_masked(p, mask), lambda p, x: k.v.store_masked(p, x, mask))
 
             k.either(i + L <= count, lambda: change(i, k.v.load, lambda p, x: p.store(x)), part)
+        total = k.v.sum(wrong.get())
+        with k.when(total != 0.0):
+            k["sound"].store(k.constant("i64", 0))
     k.give()

@@ -71,7 +71,7 @@ def _write_clip(module: Module, target: Target) -> None:
         module,
         target,
         "clip",
-        "double*loss double*squares double*clipped double:clip_norm double*norm double*scale i64*go",
+        "double*loss double*squares double*clipped double:clip_norm double*norm double*scale i64*go i64*sound",
     )
     loss, squares, clipped, clip_norm, norm, scale, go = k["loss squares clipped clip_norm norm scale go"]
 
@@ -83,16 +83,22 @@ def _write_clip(module: Module, target: Target) -> None:
     scale.store(k.select(part > clip_norm, clip_norm / part, k.constant("double", 1.0)))
     may = _is_finite(loss.load()) & _is_finite(whole)
     go.store(may.cast("zext", "i64"))
+    k["sound"].store(k.constant("i64", 1))
     k.give()
 
 
 def _write_report(module: Module, target: Target) -> None:
-    """``report``: loss and norm of step ``index``, which is counted on, as is the number of the training step."""
-    k = Kernel(module, target, "report", "double*loss double*norm double*results i64*index i64*step")
+    """``report``: loss and norm of step ``index``, and whether the weights are sound, without which it ends here.
+
+    ``index`` is counted on, as is the number of the training step.
+    """
+    k = Kernel(module, target, "report", "double*loss double*norm double*results i64*index i64*step i64*go i64*sound")
     loss, norm, results, index, step = k["loss norm results index step"]
     number = index.load()
-    (results + number * 2).store(loss.load())
-    (results + (number * 2 + 1)).store(norm.load())
+    sound = k["sound"].load()
+    for i, value in enumerate((loss.load(), norm.load(), sound.cast("sitofp", "double"))):
+        (results + (number * 3 + i)).store(value)
+    k["go"].store(k["go"].load() & sound)
     index.store(number + 1)
     step.store(step.load() + 1)
     k.give()
