@@ -183,6 +183,8 @@ class Engine(ABC):
     """Whether ``scan_back`` and ``dropout_back`` take a window, which truncated back-propagation needs."""
     steps_per_call: int = 1
     """How many training steps the loop should hand to ``train_steps`` at once."""
+    compile_seconds: float = 0.0
+    """How long this process has compiled so far."""
     keeps_previous: bool = False
     """Whether ``train_steps`` keeps the weights before the last update, for ``restore_previous``."""
 
@@ -192,6 +194,10 @@ class Engine(ABC):
     @abstractmethod
     def changed(self) -> None:
         """Parameters were changed by somebody else than ``update``: forget any copies of them."""
+
+    def forget(self) -> None:
+        """Lets go of the memory that was kept for work of a kind that is over."""
+        return
 
     def working(self) -> AbstractContextManager[Any]:
         """Is entered around long work, such as a training: the place to set up threads and put them back."""

@@ -242,18 +242,21 @@ def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams
         weight_decay=optimizer.weight_decay,
     )
     trial = Training(network, trial_optimizer, plan, History(1))
-    state = network.initial_state(streams.rows)
+    engine, state = network.engine, network.initial_state(streams.rows)
     weights = trial._weights()
-    best, began = math.inf, time.perf_counter()
-    with network.engine.working():
-        for number, chunk in enumerate(islice(streams.endless(plan.seed), 20)):
+    best, began, calls, number = math.inf, time.perf_counter(), 0, 0
+    compiling = engine.compile_seconds
+    chunks = streams.endless(plan.seed)
+    with engine.working():
+        while calls < 3 or (calls < 20 and time.perf_counter() - began - engine.compile_seconds + compiling < 0.5):
             start = time.perf_counter()
-            trial._weights()  # as the loop does in every step
-            trial.train_step(chunk, state, number)
-            best = min(best, time.perf_counter() - start)
-            if number >= 2 and time.perf_counter() - began > 0.5:
-                break
+            group = list(islice(chunks, engine.steps_per_call))
+            trial._kept()  # as the loop does
+            _, state = engine.train_steps(trial, group, state, number)
+            best = min(best, (time.perf_counter() - start) / len(group))
+            calls, number = calls + 1, number + len(group)
     network.set_parameters(weights)
+    engine.forget()
     return best
 
 

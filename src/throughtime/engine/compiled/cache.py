@@ -24,6 +24,8 @@ from throughtime.engine.compiled.target import Target, host
 
 _lock = Lock()
 _loaded: dict[str, Code] = {}
+seconds = 0.0
+"""How long this process has compiled so far."""
 
 
 def directory() -> Path:
@@ -65,6 +67,7 @@ def load(text: str, what: str) -> Code:
     what : str
         What it is, for the line that tells of a compilation: "the cell lstm".
     """
+    global seconds
     target = host()
     parts = (text, target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -75,9 +78,11 @@ def load(text: str, what: str) -> Code:
             if machine_code is None:
                 began = time.perf_counter()
                 machine_code = _compile(text, target)
+                took = time.perf_counter() - began
+                seconds += took
                 kept = _write(place, machine_code)
                 where = f"kept in {place.parent}" if kept else f"not kept: {place.parent} cannot be written"
-                sys.stderr.write(f"throughtime: compiled {what} in {time.perf_counter() - began:.1f} s ({where})\n")
+                sys.stderr.write(f"throughtime: compiled {what} in {took:.1f} s ({where})\n")
             _loaded[key] = Code(machine_code, target)
         return _loaded[key]
 

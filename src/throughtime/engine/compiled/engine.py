@@ -17,7 +17,7 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.choice import choose
-from throughtime.engine.compiled import library, parts, threads
+from throughtime.engine.compiled import cache, library, parts, threads
 from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.layout import RecordLayout, padded
 from throughtime.engine.compiled.parts import ONE, Rows
@@ -95,6 +95,15 @@ class CompiledEngine(Engine):
     def __reduce__(self) -> Any:
         """Jobs and packed weights stay behind: they are addresses."""
         return CompiledEngine, ()
+
+    @property
+    def compile_seconds(self) -> float:  # type: ignore[override]
+        return cache.seconds
+
+    def forget(self) -> None:
+        self._packed.clear()
+        self._training.clear()
+        self._passes.clear()
 
     def changed(self) -> None:
         self._packed.clear()
