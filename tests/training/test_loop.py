@@ -307,7 +307,7 @@ def test_several_steps_in_one_call_give_the_same(every):
     engine = ThreeAtOnce()
     one_by_one = run(training(**plan, validate=scores(1.0, 1.0, 1.0)))
     together = run(training(**plan, validate=scores(1.0, 1.0, 1.0), engine=engine))
-    assert engine.groups == ([3, 3, 3, 2] if every is None else [3, 1, 3, 1, 3])
+    assert engine.groups == ([1, 3, 3, 3, 1] if every is None else [1, 3, 3, 1, 3])
     assert together.history == one_by_one.history
     assert together.symbols == one_by_one.symbols
     assert_same_weights(together.network.parameters, one_by_one.network.parameters)
@@ -317,7 +317,7 @@ def test_callbacks_hear_of_several_steps_at_once():
     recorder, content = Recorder(), Recorder()
     content.every_step = False
     run(training(7, engine=ThreeAtOnce(), callbacks=[content]))
-    assert content.events == ["start", "step 3", "step 6", "step 7", "end"]
+    assert content.events == ["start", "step 1", "step 4", "step 7", "end"]  # the first alone
     run(training(7, engine=ThreeAtOnce(), callbacks=[content, recorder]))  # one that wants to hear of every step
     assert recorder.events == ["start", *(f"step {n}" for n in range(1, 8)), "end"]
 
@@ -354,7 +354,7 @@ def test_the_best_weights_are_kept_where_a_training_with_patience_blows_up():
 
 
 def test_in_a_group_the_weights_before_it_are_kept_if_its_first_loss_was_finite():
-    """Steps 4 to 6 are one call; step 4 spoils them, and those before the call had a finite loss in step 4."""
+    """Steps 2 to 4 are one call; step 4 spoils them, and those before the call had a finite loss in step 2."""
 
     class ThreeAtOnce(PlainEngine):
         steps_per_call = 3
@@ -366,4 +366,4 @@ def test_in_a_group_the_weights_before_it_are_kept_if_its_first_loss_was_finite(
         run(broken)
     reference = Recorder()
     run(training(9, rule=spoiling(99, np.nan), callbacks=[reference]))
-    assert_same_weights(broken.network.parameters, reference.weights[3])
+    assert_same_weights(broken.network.parameters, reference.weights[1])

@@ -158,6 +158,8 @@ class Training:
 
     def _group_size(self, most: int) -> int:
         """How many steps to do in one call: never past the end or the next validation, or past a callback."""
+        if self.step == 0:  # what comes first is seen at once
+            return 1
         if any(callback.every_step and type(callback).on_step is not Callback.on_step for callback in self.callbacks):
             return 1
         left = self.plan.max_steps - self.step
