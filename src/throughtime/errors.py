@@ -11,7 +11,8 @@
     │   └── OutputError              a place that cannot be written to
     ├── NotFittedError (ValueError, AttributeError)
     ├── NonFiniteLoss                training met a loss that is no number; the last good weights are kept
-    └── GradientError                a gradient that disagrees with the numerical derivative
+    ├── GradientError                a gradient that disagrees with the numerical derivative
+    └── Disagreement                 what was to be timed side by side does not compute the same
 
 Each message says what was wrong and where, what was expected, and what to do. ``exit_code`` is what the command line
 answers with.
@@ -72,6 +73,10 @@ class NonFiniteLoss(ThroughtimeError):
 
 class GradientError(ThroughtimeError):
     """A gradient disagrees with the numerical derivative."""
+
+
+class Disagreement(ThroughtimeError):
+    """What was to be timed side by side does not compute the same; nothing was timed."""
 
 
 def known(names: Iterable[str]) -> str:

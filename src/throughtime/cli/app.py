@@ -264,6 +264,26 @@ def cells(name: Annotated[str | None, typer.Argument(help="show this cell's equa
 
 
 @_command
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="a few small rows, in less than a minute")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="every row, which takes a quarter of an hour")] = False,
+    only: Annotated[str, typer.Option(metavar="TEXT", help="rows whose name contains it")] = "",
+    of_cells: Annotated[
+        list[str] | None, typer.Option("--cell", metavar="NAME", help="rows of this cell; may be given several times")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="how often each has its turn; default 3, 5 or 7")] = None,
+    to: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to which the record is added")] = None,
+    as_json: Json = False,
+) -> None:
+    """Time this library on this machine, beside PyTorch, ONNX Runtime and a classic script."""
+    from throughtime.cli.bench import run
+
+    if quick and everything:
+        raise ParameterError("--quick and --all exclude each other")
+    run("quick" if quick else "all" if everything else "medium", only, of_cells or [], rounds, to, as_json)
+
+
+@_command
 def demo(
     to: Annotated[Path, typer.Option(help="the folder to write into")] = Path("throughtime-demo"),
     minutes: Annotated[float, typer.Option(help="time to train")] = 1.0,

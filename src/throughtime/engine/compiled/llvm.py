@@ -213,6 +213,11 @@ class Pointer(Value):
         align = SIZES[element_of(value.type)]
         self.function.line(f"store {value.type} {value.text}, ptr {self.text}, align {align}")
 
+    def prefetch(self) -> None:
+        """Asks for what is here to be brought near; an address that is nobody's does no harm."""
+        self.function.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
+        self.function.line(f"call void @llvm.prefetch.p0(ptr {self.text}, i32 0, i32 3, i32 1)")
+
     def load_atomic(self) -> Value:
         """The element, and with it all that was written before it was."""
         return self.function.emit(self.element, f"load atomic {self.element}, ptr {self.text} acquire, align 8")

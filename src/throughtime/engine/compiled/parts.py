@@ -15,7 +15,7 @@ import numpy as np
 from throughtime.cells import Cell
 from throughtime.engine.compiled import library
 from throughtime.engine.compiled.job import Job, room
-from throughtime.engine.compiled.kernels.gradient import scratch_floats
+from throughtime.engine.compiled.kernels.gradient import packing
 from throughtime.engine.compiled.kernels.learning import PART
 from throughtime.engine.compiled.layout import blocks_of, padded
 from throughtime.engine.compiled.library import Library
@@ -168,15 +168,16 @@ def gradient(
     """
     target = host()
     K = 0 if x is None else x.size
-    scratch_size = scratch_floats(target, len(slots), K)
     few_columns = d.blocks < 4 * threads
+    columns = len(slots) * d.size
+    packed = packing(target, len(slots), K, columns if few_columns else columns // threads)
     job.add(
         routines[f"gradient_{len(slots)}"],
         rows=d.count,
         K=K,
         H=d.size,
         blocks=d.blocks,
-        columns=len(slots) * d.size,
+        columns=columns,
         a=None if x is None else x.array,
         a_row=0 if x is None else x.row,
         b=d.array,
@@ -185,9 +186,11 @@ def gradient(
         gates=slots_of(slots),
         c=weight,
         bias=bias,
-        scratch=room(scratch_size * threads),
-        scratch_size=scratch_size,
+        scratch=room(packed.scratch * threads),
+        scratch_size=packed.scratch,
         by_rows=few_columns and K > 0,
+        rows_at_once=packed.rows,
+        groups_at_once=packed.groups,
     )
 
 

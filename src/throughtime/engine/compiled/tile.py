@@ -18,6 +18,8 @@ from throughtime.engine.compiled.target import Target
 from throughtime.engine.compiled.vectors import Vectors
 
 MOST_ROWS = 8
+AHEAD = 8
+"""So many k ahead, weights are asked for: the processor does not foresee all these streams by itself."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,10 @@ class Tiles:
                 for block in range(blocks)
                 for slot in range(width)
             ]
+            for block in range(blocks):
+                for slot in range(width):
+                    ahead = (k_of_weights + AHEAD) * (width * L) + w_block * block + slot * L
+                    (w + ahead).prefetch()
             for row in range(rows):
                 x = v.splat(places[row].load())
                 for column, weight in enumerate(weights):

@@ -1,33 +1,53 @@
 """Gradients of weights: ``x^T d`` summed over all rows, and the sums of ``d`` for biases.
 
 Each thread owns columns (or, where there are few, rows of the result) and runs over all time steps and sequences in
-order, so that a gradient does not depend on the number of threads. The rows are taken in blocks that are packed into a
-thread's own scratch memory, where a tile finds them side by side.
+order, so that a gradient does not depend on the number of threads. The rows are taken in parts, which are packed into a
+thread's own scratch memory, where a tile finds them side by side; the sum of each part is added to the result.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from throughtime.engine.compiled.kernel import Kernel
-from throughtime.engine.compiled.llvm import Function, Module, Pointer, Value
+from throughtime.engine.compiled.llvm import Function, Module, Pointer, Value, vector_of
 from throughtime.engine.compiled.target import Target
-from throughtime.engine.compiled.tile import best_shape
+from throughtime.engine.compiled.tile import AHEAD, best_shape
 from throughtime.engine.compiled.vectors import Vectors
 
-ROWS_AT_ONCE = 128
-"""The packed columns of so many rows stay in the first-level cache."""
+FEW_ROWS, MANY_ROWS = 128, 512
+"""How many rows are packed together: few, so that the columns of a tile stay in the first-level cache, or many, where
+the result is too large for the second-level cache and is to be passed through less often."""
+FLOATS_IN_CACHE = 1 << 18
+"""What the second-level cache has room for beside other things."""
+FLOATS_PACKED = 1 << 17
+"""So many floats of columns are packed together."""
 
 
-def scratch_floats(target: Target, width: int, K: int) -> int:
-    """How much scratch memory a thread needs."""
-    rows, blocks = best_shape(target.registers, width)
-    return (-(-K // rows) * rows + blocks * width * target.lanes) * ROWS_AT_ONCE
+@dataclass(frozen=True)
+class Packing:
+    """How much is packed at once, and the scratch memory that a thread needs for it, in floats."""
+
+    rows: int
+    groups: int
+    scratch: int
+
+
+def packing(target: Target, width: int, K: int, columns: int) -> Packing:
+    """The packing for a result ``[K, columns]`` of which one thread makes ``columns``."""
+    tile_rows, blocks = best_shape(target.registers, width)
+    rows = FEW_ROWS if K * columns <= FLOATS_IN_CACHE else MANY_ROWS
+    group = blocks * width * target.lanes
+    groups = max(1, FLOATS_PACKED // (rows * group))
+    return Packing(rows, groups, (-(-K // tile_rows) * tile_rows + groups * group) * rows)
 
 
 def write_gradient(module: Module, target: Target, width: int) -> None:
     """``gradient_W``: ``c [K, columns]`` is ``a^T b``, where b are records of which ``width`` slots are taken.
 
     Slot number ``gates[i]`` of b makes the columns of gate i. ``bias`` (or null) gets the sums of the columns. Rows of
-    a are plain. ``scratch_size`` floats are each thread's own. ``by_rows`` shares the rows of c instead of its columns.
+    a are plain. ``scratch_size`` floats are each thread's own, for ``rows_at_once`` rows and
+    ``groups_at_once`` tiles' columns. ``by_rows`` shares the rows of c instead of its columns.
     """
     tile_rows, tile_blocks = best_shape(target.registers, width)
     tile = _write_tile(module, target, width, tile_rows, tile_blocks)
@@ -35,12 +55,15 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
         module,
         target,
         f"gradient_{width}",
-        "rows K H blocks columns *a a_row *b b_row b_block i64*gates *c *bias *scratch scratch_size by_rows",
+        "rows K H blocks columns *a a_row *b b_row b_block i64*gates *c *bias *scratch scratch_size by_rows "
+        "rows_at_once groups_at_once",
     )
     rows, K, H, blocks, columns, a, a_row = k["rows K H blocks columns a a_row"]
     b, b_row, b_block, gates, c, bias = k["b b_row b_block gates c bias"]
     L = target.lanes
     step = tile_blocks * width * L
+    rows_at_once, at_once = k["rows_at_once groups_at_once"]
+    panel = rows_at_once * step
     tiles_k = (K + (tile_rows - 1)) // tile_rows
     groups = (blocks + (tile_blocks - 1)) // tile_blocks
     by_rows = k["by_rows"] != 0
@@ -49,91 +72,89 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
     first_group, last_group = k.select(by_rows, 0, g_share), k.select(by_rows, groups, g_end)
     sums_bias = (bias.cast("ptrtoint", "i64") != 0) & ((k.thread == 0) | ~by_rows)
     b_packed = k["scratch"] + k.thread * k["scratch_size"]
-    a_packed = b_packed + step * ROWS_AT_ONCE
+    a_packed = b_packed + at_once * panel
+    several = vector_of(tile_rows, "float")
 
     def pack_a(row0: Value, count: Value) -> None:
         """Packed as ``[tile][row][k of the tile]``."""
-        with k.loop(first_k, last_k) as number:
-            whole = (number + 1) * tile_rows <= K
-
-            def copy_whole() -> None:
-                with k.loop(0, count) as row:
-                    source = a + ((row0 + row) * a_row + number * tile_rows)
-                    place = a_packed + (number * ROWS_AT_ONCE + row) * tile_rows
-                    for i in range(tile_rows):
-                        (place + i).store((source + i).load())
-
-            def copy_part() -> None:
-                valid = K - number * tile_rows
-                with k.loop(0, count) as row, k.loop(0, tile_rows) as i:
-                    source = a + ((row0 + row) * a_row + number * tile_rows)
-                    place = a_packed + ((number * ROWS_AT_ONCE + row) * tile_rows + i)
-                    k.either(
-                        i < valid,
-                        lambda: place.store((source + i).load()),
-                        lambda: place.store(k.constant("float", 0.0)),
-                    )
-
-            k.either(whole, copy_whole, copy_part)
-
-    def pack_b(row0: Value, count: Value, group: Value) -> None:
-        """``[row][block][slot][lane]``, zeros for blocks that there are not; and the sums for the bias."""
-        for i in range(tile_blocks):
-            block = group * tile_blocks + i
-            there = block < blocks
-            for number in range(width):
-                offset = (i * width + number) * L
-                mask = k.v.mask(H - block * L)
-                bias_place = bias + (number * H + block * L)
-
-                def copy(
-                    block: Value = block,
-                    number: int = number,
-                    offset: int = offset,
-                    mask: Value = mask,
-                    bias_place: Pointer = bias_place,
-                ) -> None:
-                    source = b + (row0 * b_row + block * b_block + (gates + number).load() * L)
-                    total = k.variable(k.v.constant(0.0))
-                    with k.when(sums_bias & (row0 > 0)):
-                        total.set(k.v.load_masked(bias_place, mask))
-                    with k.loop(0, count) as row:
-                        value = k.v.load(source + row * b_row)
-                        (b_packed + (row * step + offset)).store(value)
-                        total.set(total.get() + value)
-                    with k.when(sums_bias):
-                        k.v.store_masked(bias_place, total.get(), mask)
-
-                def clear(offset: int = offset) -> None:
-                    with k.loop(0, count) as row:
-                        (b_packed + (row * step + offset)).store(k.v.constant(0.0))
-
-                k.either(there, copy, clear)
-
-    with k.loop(0, rows, ROWS_AT_ONCE) as row0:
-        count = k.minimum(rows - row0, ROWS_AT_ONCE)
-        pack_a(row0, count)
-        with k.loop(first_group, last_group) as group:
-            pack_b(row0, count, group)
-            with k.loop(first_k, last_k) as number:
-                k.call(
-                    tile,
-                    a_packed + number * (ROWS_AT_ONCE * tile_rows),
-                    b_packed,
-                    count,
-                    row0,
-                    c,
-                    columns,
-                    H,
-                    group * tile_blocks,
-                    number * tile_rows,
-                    K,
+        whole = k.minimum(last_k, K // tile_rows)
+        with k.loop(0, count) as row:
+            line = a + (row0 + row) * a_row
+            with k.loop(first_k, whole) as number:
+                place = a_packed + (number * rows_at_once + row) * tile_rows
+                place.store((line + number * tile_rows).load(several))
+            with k.loop(whole, last_k) as number, k.loop(0, tile_rows) as i:  # the last tile, filled up with zeros
+                place = a_packed + ((number * rows_at_once + row) * tile_rows + i)
+                source = line + (number * tile_rows + i)
+                k.either(
+                    number * tile_rows + i < K,
+                    lambda place=place, source=source: place.store(source.load()),
+                    lambda place=place: place.store(k.constant("float", 0.0)),
                 )
+
+    def pack_b(row0: Value, count: Value, group0: Value, some: Value) -> None:
+        """Packed as ``[group][row][block][slot][lane]``, zeros for blocks that there are not."""
+        with k.loop(0, count) as row, k.loop(0, some) as group:
+            line = b + (row0 + row) * b_row
+            place = b_packed + (group * panel + row * step)
+            for i in range(tile_blocks):
+                block = (group0 + group) * tile_blocks + i
+
+                def copy(i: int = i, block: Value = block, line: Pointer = line, place: Pointer = place) -> None:
+                    for number in range(width):
+                        value = k.v.load(line + (block * b_block + (gates + number).load() * L))
+                        (place + (i * width + number) * L).store(value)
+
+                def clear(i: int = i, place: Pointer = place) -> None:
+                    for number in range(width):
+                        (place + (i * width + number) * L).store(k.v.constant(0.0))
+
+                k.either(block < blocks, copy, clear)
+
+    def sum_bias(row0: Value, count: Value, group: Value, packed: Pointer) -> None:
+        """Adds the packed columns up."""
+        totals = [k.variable(k.v.constant(0.0)) for _ in range(tile_blocks * width)]
+        with k.loop(0, count) as row:
+            for number, total in enumerate(totals):
+                total.set(total.get() + k.v.load(packed + (row * step + number * L)))
+        for number, total in enumerate(totals):
+            block = group * tile_blocks + number // width
+            with k.when(block < blocks):
+                mask = k.v.mask(H - block * L)
+                place = bias + (H * (number % width) + block * L)
+                with k.when(row0 > 0):
+                    total.set(k.v.load_masked(place, mask) + total.get())
+                k.v.store_masked(place, total.get(), mask)
+
+    with k.loop(0, rows, rows_at_once) as row0:
+        count = k.minimum(rows - row0, rows_at_once)
+        pack_a(row0, count)
+        with k.loop(first_group, last_group, at_once) as group0:
+            some = k.minimum(last_group - group0, at_once)
+            pack_b(row0, count, group0, some)
+            with k.loop(0, some) as group:
+                packed = b_packed + group * panel
+                with k.when(sums_bias):
+                    sum_bias(row0, count, group0 + group, packed)
+                with k.loop(first_k, last_k) as number:
+                    k.call(
+                        tile,
+                        a_packed + number * rows_at_once * tile_rows,
+                        packed,
+                        count,
+                        row0,
+                        c,
+                        columns,
+                        H,
+                        (group0 + group) * tile_blocks,
+                        number * tile_rows,
+                        K,
+                    )
     k.give()
 
 
 def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: int) -> Function:
-    """Adds the products of ``count`` packed rows to a few rows and blocks of the result, or sets it from them."""
+    """Adds the products of ``count`` packed rows to a few rows and blocks of the result, or sets it to them."""
     names = ("a", "b", "count", "row0", "c", "columns", "H", "block0", "k0", "K")
     types = [("ptr" if name in ("a", "b", "c") else "i64", name) for name in names]
     f = Function(module, f"gradient_{width}_tile", types, internal=True, inline=False)
@@ -152,14 +173,14 @@ def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: i
             for slot in range(width)
         ]
 
-    with f.when(row0 > 0):
-        for row in range(rows):
-            with f.when(k0 + row < K):
-                for number, place, mask in each_place(row):
-                    sums[number].set(v.load_masked(place, mask))
+    for row in range(rows):
+        for _, place, _ in each_place(row):
+            place.prefetch()  # a place beyond the result is not read by this
     step = blocks * width
     with f.loop(0, count) as m:
         columns_of_b = [v.load(b + (m * (step * L) + column * L)) for column in range(step)]
+        for column in range(step):
+            (b + ((m + AHEAD) * (step * L) + column * L)).prefetch()
         for row in range(rows):
             x = v.splat((a + (m * rows + row)).load())
             for column, value in enumerate(columns_of_b):
@@ -168,6 +189,9 @@ def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: i
     for row in range(rows):
         with f.when(k0 + row < K):
             for number, place, mask in each_place(row):
-                v.store_masked(place, sums[number].get(), mask)
+                value = f.variable(sums[number].get())
+                with f.when(row0 > 0):
+                    value.set(v.load_masked(place, mask) + value.get())
+                v.store_masked(place, value.get(), mask)
     f.give()
     return f

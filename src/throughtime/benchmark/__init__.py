@@ -1,0 +1,10 @@
+"""What is timed, against whom, and how it is written down: ``throughtime bench``."""
+
+from __future__ import annotations
+
+from throughtime.benchmark.jobs import Job, choose
+from throughtime.benchmark.measure import measure
+from throughtime.benchmark.record import append
+from throughtime.benchmark.table import show
+
+__all__ = ["Job", "append", "choose", "measure", "show"]
