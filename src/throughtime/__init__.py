@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from throughtime import cells, errors
     from throughtime.cells import Cell
+    from throughtime.engine.compiled.threads import set_num_threads
     from throughtime.inspection import check_gradients
     from throughtime.loading import load
     from throughtime.network import Batch, Network
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Batch", "Cell", "Network", "TextGenerator", "cells", "check_gradients", "errors", "load"]
+__all__ = ["Batch", "Cell", "Network", "TextGenerator", "cells", "check_gradients", "errors", "load", "set_num_threads"]
 
 _HOMES = {
     "Batch": "throughtime.network",
@@ -27,6 +28,7 @@ _HOMES = {
     "TextGenerator": "throughtime.text",
     "check_gradients": "throughtime.inspection",
     "load": "throughtime.loading",
+    "set_num_threads": "throughtime.engine.compiled.threads",
 }
 
 

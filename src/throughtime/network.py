@@ -192,11 +192,12 @@ class Network:
         ParameterError
             If a layer reads ahead: a bidirectional network has no next step.
         """
-        if self.body.reads_ahead:
-            raise ParameterError("a network that reads in both directions cannot go step by step; give it whole rows")
+        x = np.asarray(x)
         if (whole := self.engine.step(self, x, state)) is not None:
             return whole
-        outputs, state = self.forward(np.asarray(x)[None], state)
+        if self.body.reads_ahead:
+            raise ParameterError("a network that reads in both directions cannot go step by step; give it whole rows")
+        outputs, state = self.forward(x[None], state)
         return outputs[0], state
 
     def loss(self, batch: Batch, state: NetworkState | None = None) -> tuple[float, NetworkState]:

@@ -125,7 +125,7 @@ def test_training_steps_carry_the_state_from_one_to_the_next():
 
     losses = {"a": 2.0, "b": 1.0, "broken": np.nan}
     results, state = PlainEngine().train_steps(Run(), ["a", "b"], ["start"], step=5)
-    assert results == [(2.0, 1.0, 5), (1.0, 1.0, 6)]
+    assert results == [StepResult(2.0, 1.0, 5), StepResult(1.0, 1.0, 6)]
     assert state == ["start", "a", "b"]
     results, _ = PlainEngine().train_steps(Run(), ["a", "broken", "b"], ["start"], step=5)
     assert len(results) == 2  # nothing is trained after a loss that is no number

@@ -362,7 +362,7 @@ class Engine(ABC):
         return None
 
     def step(self, network: Any, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
-        """One time step of a whole network, or None where it should go layer by layer."""
+        """One time step of a whole network, or None where it cannot be done so, or what is given does not fit."""
         return None
 
     # ------------------------------------------------------------------ generation

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from throughtime.engine.compiled.layout import RecordLayout, padded
 from throughtime.engine.compiled.parts import ONE, Rows
 from throughtime.engine.compiled.plan import can_plan
 from throughtime.engine.compiled.target import host
-from throughtime.engine.compiled.whole import Generation, Passes, TrainingSteps, check_ids, threads_for, work_of
+from throughtime.engine.compiled.whole import Generation, Passes, SingleStep, TrainingSteps, threads_for, work_of
 from throughtime.engine.protocol import (
     Array,
     Engine,
@@ -89,7 +90,9 @@ class CompiledEngine(Engine):
         self.dtype = np.dtype(np.float32)
         self._packed: dict[Any, tuple[Array, Array]] = {}
         self._training: dict[Any, tuple[TrainingSteps, list[Array]]] = {}
-        self._previous: dict[str, Array] | None = None
+        self._previous: WeakKeyDictionary[Any, dict[str, Array]] = WeakKeyDictionary()
+        """The weights before the last update, of each network that was trained."""
+        self._single: dict[Any, SingleStep] = {}
         self._passes: dict[Any, tuple[Passes, list[Array]]] = {}
 
     def __reduce__(self) -> Any:
@@ -104,11 +107,14 @@ class CompiledEngine(Engine):
         self._packed.clear()
         self._training.clear()
         self._passes.clear()
+        self._single.clear()
 
     def changed(self) -> None:
         self._packed.clear()
         for passes, _ in self._passes.values():
             passes.packed = False
+        for single in self._single.values():
+            single.passes.packed = False
 
     # ------------------------------------------------------------------ weights in the engine's own order
 
@@ -372,13 +378,13 @@ class CompiledEngine(Engine):
         return outputs, state
 
     def step(self, network: Any, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
-        if not can_plan(network.stages):
-            return None
-        passes = self._passes_for(network, 1, len(x), lengths=False)
-        if passes.symbols is not None:
-            check_ids(x, passes.symbols, "token ids")
-        passes.put(network.initial_state(len(x)) if state is None else state)
-        return passes.run(x, None)[0].copy(), passes.get()
+        key = (id(network), x.shape)
+        single = self._single.get(key)
+        if single is None or single.arrays != [*map(id, network.parameters.values())]:
+            if network.body.reads_ahead or not can_plan(network.stages) or not x.ndim or not len(x):
+                return None
+            single = self._single[key] = SingleStep(network, len(x))
+        return single.run(x, state)
 
     def _passes_for(self, network: Any, T: int, N: int, lengths: bool) -> Passes:
         number = threads_for(work_of(network.parameters, T * N))
@@ -409,7 +415,7 @@ class CompiledEngine(Engine):
             rates = [run.learning_rate(number) for number in range(first, first + len(same))]
             done = steps.run(same, state, first, rates)
             results += done
-            self._previous = steps.before
+            self._previous[run.network] = steps.before
             self.steps_per_call = steps.capacity
             if not steps.go[0]:
                 break
@@ -426,13 +432,13 @@ class CompiledEngine(Engine):
             results.append(result)
             if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
                 break
-            self._previous = before
+            self._previous[run.network] = before
             if not result.sound:
                 break
         return results, state
 
     def restore_previous(self, network: Any) -> None:
-        network.set_parameters(self._previous or network.parameters)
+        network.set_parameters(self._previous.get(network, network.parameters))
 
     def _steps_for(self, run: Trainable, batch: Any) -> TrainingSteps:
         """The job of a training step for batches of this size: one that was made before, if all is as it was."""
@@ -445,7 +451,7 @@ class CompiledEngine(Engine):
             self._training,
             (T, N, lengths, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
             arrays,
-            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number, self._previous),
+            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number, self._previous.get(network)),
         )
 
     # ------------------------------------------------------------------ generation
@@ -461,7 +467,8 @@ class CompiledEngine(Engine):
         if not can_plan(network.stages):
             yield from super().generate(network, o, state, length, sampling, key)
             return
-        passes = Passes(network, 1, len(o), False, threads_for(work_of(network.parameters, len(o))))
+        number = min(len(o), threads_for(work_of(network.parameters, len(o))))
+        passes = Passes(network, 1, len(o), False, number)
         passes.put(state)
         passes.result[0] = o
         generation = Generation(passes, sampling, key, MOST_AT_ONCE)

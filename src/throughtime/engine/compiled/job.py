@@ -110,15 +110,19 @@ class Job:
         memory[JOB["list"]] = base + 8 * head
         memory[JOB["count"]] = count
         memory[JOB["go"]] = address_of(self._go)
-        self._memory = memory
+        self._memory, self._address, self._last = memory, base, (0, 0)
+        self._run_alone = _alone()
         return memory
 
     def run(self, number: int, repeats: int = 1) -> None:
         """Runs it on ``number`` threads."""
         memory = self._seal() if self._memory is None else self._memory
-        memory[JOB["repeats"]] = repeats
-        memory[JOB["threads"]] = number
-        if number > 1 and threads.run(address_of(memory), number):
-            return
-        memory[JOB["threads"]] = 1
-        _alone()(address_of(memory))
+        if (repeats, number) != self._last:
+            memory[JOB["repeats"]], memory[JOB["threads"]] = repeats, number
+            self._last = repeats, number
+        if number > 1:
+            if threads.run(self._address, number):
+                return
+            memory[JOB["threads"]] = 1
+            self._last = repeats, 1
+        self._run_alone(self._address)

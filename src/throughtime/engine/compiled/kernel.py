@@ -71,6 +71,21 @@ class Kernel(Function):
         """The part of ``range(count)`` that is this thread's."""
         return count * self.thread // self.threads, count * (self.thread + 1) // self.threads
 
+    def share_rows_or_blocks(self, rows: Value, blocks: Value, may: Value | bool = True) -> tuple[Value, ...]:
+        """Rows from, rows to, blocks from, blocks to.
+
+        A thread has some of the rows or, if they are too few and it ``may``, some of the blocks.
+        """
+        few = (rows < self.threads) & may
+        rows_from, rows_to = self.share(rows)
+        blocks_from, blocks_to = self.share(blocks)
+        return (
+            self.select(few, 0, rows_from),
+            self.select(few, rows, rows_to),
+            self.select(few, blocks_from, 0),
+            self.select(few, blocks_to, blocks),
+        )
+
 
 def signature(functions: Sequence[Function]) -> dict[str, tuple[Field, ...]]:
     """The arguments of each kernel among the functions."""

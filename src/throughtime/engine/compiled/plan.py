@@ -103,6 +103,7 @@ class Plan:
             self.ids = None
             self.x = room((T, N, first.inputs or 0), zero=True)
             self._input = Rows.plain(self.x, first.inputs or 0)
+        self.inputs: Array = self.x if self.ids is None else self.ids  # type: ignore[assignment]
         self._stages = Stage("stacked", parts=tuple(stages))
 
     def forward(self) -> Rows:

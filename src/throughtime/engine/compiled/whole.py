@@ -19,6 +19,8 @@ SECONDS_A_CALL = 0.05
 MOST_STEPS = 256
 SPEED = 5e10
 """Multiplications a second, for a first guess."""
+SMALL_STEP = 300_000
+"""The same for a single step of few rows, which is mostly the reading of weights."""
 SMALL_WORK = 1_000_000
 """With fewer multiplications than this a second thread costs more than it gains."""
 
@@ -80,7 +82,7 @@ class TrainingSteps:
         self.before = before or {name: w.copy() for name, w in parameters.items()}
         self._data: list[Array] = []
         plan = self.plan
-        self.inputs = self._fetched(plan.x if plan.ids is None else plan.ids)
+        self.inputs = self._fetched(plan.inputs)
         self.fresh = self._fetched(plan.fresh)
         self.lengths = None if plan.lengths is None else self._fetched(plan.lengths)
         counts = len(optimizer.rule.program.inputs) - 2 - len(optimizer.rule.slots)
@@ -265,11 +267,7 @@ class Passes:
     def run(self, x: Array, lengths: Array | None) -> Array:
         """Outputs ``[T, N, K]``, which the next run writes over; the state is in ``views`` before and after."""
         plan = self.plan
-        if plan.ids is not None:
-            plan.ids[...] = x
-        else:
-            assert plan.x is not None
-            plan.x[...] = x
+        plan.inputs[...] = x
         if plan.lengths is not None and lengths is not None:
             plan.lengths[...] = lengths
         self.pack()
@@ -285,6 +283,57 @@ class Passes:
     def get(self) -> NetworkState:
         """Where the last run ended."""
         return {name: tuple(place.copy() for place in places) for name, places in self.views.items()}
+
+
+class SingleStep:
+    """One time step of N rows, called from Python again and again: what does not change is looked up once.
+
+    Attributes
+    ----------
+    arrays : list of int
+        What the network's arrays were when it was made; others need another one.
+    """
+
+    def __init__(self, network: Any, N: int) -> None:
+        work = work_of(network.parameters, N)
+        self.passes = Passes(network, 1, N, False, threads.get_num_threads() if work > SMALL_STEP else 1)
+        plan = self.passes.plan
+        self.arrays = [*map(id, network.parameters.values())]
+        self._kept = list(network.parameters.values())  # so that no other array gets one of these ids
+        self.symbols = self.passes.symbols
+        self._x = plan.inputs[0]
+        self._y = self.passes.result[0]
+        self._states = list(self.passes.views.items())
+
+    def run(self, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
+        """Outputs and state, or None where a shape does not fit or an id is not one of the symbols."""
+        if x.shape != self._x.shape or (self.symbols is not None and not self._known(x)):
+            return None
+        self._x[...] = x
+        for name, places in self._states:
+            if state is None:
+                for place in places:
+                    place[...] = 0
+                continue
+            given = state.get(name, ())
+            if len(given) != len(places):
+                return None
+            for place, value in zip(places, given, strict=True):
+                if np.shape(value) != place.shape:
+                    return None
+                place[...] = value
+        passes = self.passes
+        if not passes.packed:
+            passes.pack()
+        passes.plan.job.run(passes.number)
+        return self._y.copy(), {name: tuple([place.copy() for place in places]) for name, places in self._states}
+
+    def _known(self, x: Array) -> bool:
+        if x.dtype.kind not in "iu" or self.symbols is None:
+            return False
+        if len(x) == 1:
+            return bool(0 <= x.item() < self.symbols)
+        return _within(x, self.symbols)
 
 
 class Generation:

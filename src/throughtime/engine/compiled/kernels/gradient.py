@@ -86,11 +86,10 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
             with k.loop(whole, last_k) as number, k.loop(0, tile_rows) as i:  # the last tile, filled up with zeros
                 place = a_packed + ((number * rows_at_once + row) * tile_rows + i)
                 source = line + (number * tile_rows + i)
-                k.either(
-                    number * tile_rows + i < K,
-                    lambda place=place, source=source: place.store(source.load()),
-                    lambda place=place: place.store(k.constant("float", 0.0)),
-                )
+                value = k.variable(k.constant("float", 0.0))
+                with k.when(number * tile_rows + i < K):
+                    value.set(source.load())
+                place.store(value.get())
 
     def pack_b(row0: Value, count: Value, group0: Value, some: Value) -> None:
         """Packed as ``[group][row][block][slot][lane]``, zeros for blocks that there are not."""
@@ -189,9 +188,8 @@ def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: i
     for row in range(rows):
         with f.when(k0 + row < K):
             for number, place, mask in each_place(row):
-                value = f.variable(sums[number].get())
                 with f.when(row0 > 0):
-                    value.set(v.load_masked(place, mask) + value.get())
-                v.store_masked(place, value.get(), mask)
+                    sums[number].set(v.load_masked(place, mask) + sums[number].get())
+                v.store_masked(place, sums[number].get(), mask)
     f.give()
     return f

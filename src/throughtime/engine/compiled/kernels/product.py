@@ -29,10 +29,11 @@ def write_product(module: Module, target: Target, width: int, read: tuple[int, .
         "rows K blocks a a_row a_block w w_block bias out out_row out_block"
     ]
     L = target.lanes
-    first, last = k.share(rows)
+    first, last, first_block, last_block = k.share_rows_or_blocks(rows, blocks)
     with k.loop(first, last, ROWS_AT_ONCE) as row0:
 
-        def run(tile: Callable[..., None], row: Value, count: Value, block: Value, _: int) -> None:
+        def run(tile: Callable[..., None], row: Value, count: Value, place: Value, _: int) -> None:
+            block = first_block + place
             tile(
                 a + (row0 + row) * a_row,
                 a_row,
@@ -48,7 +49,7 @@ def write_product(module: Module, target: Target, width: int, read: tuple[int, .
                 out_block,
             )
 
-        tiles.over(k, k.minimum(last - row0, ROWS_AT_ONCE), blocks, run)
+        tiles.over(k, k.minimum(last - row0, ROWS_AT_ONCE), last_block - first_block, run)
     k.give()
 
 

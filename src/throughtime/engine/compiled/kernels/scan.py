@@ -51,7 +51,7 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
     )
     tiles = Tiles(module, target, "scan_tile", slots)
     start_places = k.room("ptr", 8)
-    first, last = k.share(N)
+    first, last, first_block, last_block = k.share_rows_or_blocks(N, blocks, T == 1)  # blocks meet in the next step
     has_ids = ids.cast("ptrtoint", "i64") != 0
     has_lengths = lengths.cast("ptrtoint", "i64") != 0
 
@@ -100,8 +100,8 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
     with k.loop(0, T) as t:
         if cell.recurrent:
 
-            def run(tile: Callable[..., None], row: Value, count: Value, block: Value, width: int) -> None:
-                n = first + row
+            def run(tile: Callable[..., None], row: Value, count: Value, place: Value, width: int) -> None:
+                n, block = first + row, first_block + place
                 with k.loop(0, count) as i:
                     (start_places.to("ptr") + i).store(start_of(t * N + n + i) + block * start_block)
                 m = t * N + n
@@ -121,9 +121,9 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
                 )
                 step(t, n, count, block, k.constant("i64", width))
 
-            tiles.over(k, last - first, blocks, run)
+            tiles.over(k, last - first, last_block - first_block, run)
         else:
-            step(t, first, last - first, k.constant("i64", 0), blocks)
+            step(t, first, last - first, first_block, last_block - first_block)
     k.give()
 
 
