@@ -6,6 +6,7 @@ program, work is done alone: results do not depend on the number of threads. A f
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import threading
@@ -74,21 +75,25 @@ class Pool:
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address("prepare"))(self._address)
         work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(code.address("work"))
         keep = (self._memory, code)
+        self._threads: list[threading.Thread] = []
         for number in range(1, size):
 
             def run(number: int = number, address: int = self._address, _: object = keep) -> None:
                 work(address, number, 0)
 
-            threading.Thread(target=run, name=f"throughtime-{number}", daemon=True).start()
+            self._threads.append(threading.Thread(target=run, name=f"throughtime-{number}", daemon=True))
+            self._threads[-1].start()
 
     def dispatch(self, job: int) -> None:
         """Runs the job on the pool and the calling thread; comes back when it is done."""
         self._dispatch(self._address, job)
 
     def end(self) -> None:
-        """Lets the threads go."""
+        """Lets the threads go, and waits until they have."""
         if self.process == os.getpid():
             self._end(self._address, 0)
+            for thread in self._threads:
+                thread.join()
 
 
 def run(job: int, threads: int) -> bool:
@@ -113,5 +118,15 @@ def _after_fork() -> None:
     _taken = threading.Lock()
 
 
+def _at_exit() -> None:
+    """No thread may be in compiled code when its memory goes."""
+    global _pool
+    with _taken:
+        if _pool is not None:
+            _pool.end()
+            _pool = None
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
