@@ -47,7 +47,7 @@ Made = TypeVar("Made", TrainingSteps, Passes)
 
 SMALL_WORK = 2_000_000
 """With fewer multiplications than this a second thread costs more than it gains."""
-FLOATS_AT_ONCE = 1 << 18
+FLOATS_AT_ONCE = 1 << 21
 """A scan that keeps nothing for the way back goes in chunks whose records have about so many numbers."""
 
 
@@ -383,6 +383,8 @@ class CompiledEngine(Engine):
         if single is None or single.arrays != [*map(id, network.parameters.values())]:
             if network.body.reads_ahead or not can_plan(network.stages) or not x.ndim or not len(x):
                 return None
+            while len(self._single) >= PLANS_KEPT:
+                self._single.pop(next(iter(self._single)))
             single = self._single[key] = SingleStep(network, len(x))
         return single.run(x, state)
 

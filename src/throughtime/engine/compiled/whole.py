@@ -172,23 +172,24 @@ class TrainingSteps:
     def run(self, batches: Sequence[Any], state: NetworkState, step: int, rates: Sequence[float]) -> list[StepResult]:
         """Trains on at most ``capacity`` batches; ``state`` is changed to that after the last."""
         count = len(batches)
-        objective = self.network.objective
+        objective, outputs = self.network.objective, (self.plan.T, self.plan.N, self.network.body.output_size)
         for number, chunk in enumerate(batches):
             batch = chunk.batch
-            self.inputs[number] = batch.x
-            self.fresh[number] = chunk.fresh
-            self.targets[number] = batch.targets
-            self.weights[number] = objective.place_weights(
-                (*batch.x.shape[:2], self.network.body.output_size), batch.weights
-            )
+            _fill(self.inputs[number], batch.x, "inputs")
+            _fill(self.targets[number], batch.targets, "targets")
+            _fill(self.fresh[number], chunk.fresh, "fresh")
+            _fill(self.weights[number], objective.place_weights(outputs, batch.weights), "weights")
             if self.lengths is not None:
-                self.lengths[number] = batch.lengths
+                _fill(self.lengths[number], batch.lengths, "lengths")
+                if self.plan.ids is None:  # so that padding may hold anything, a NaN too
+                    self.inputs[number][np.arange(self.plan.T)[:, None] >= batch.lengths] = 0
             self.coefficients[number] = self.optimizer.coefficients(step + number, rates[number])
         self._check(count)
-        put_state(self.plan, state)
+        sizes = self.network.body.states()
+        put_state(self.plan, state, sizes)
         self.index[0], self.step[0], self.go[0] = 0, step, 1
         self.job.run(self.number, count)
-        state.update(get_state(self.plan, self.network))
+        state.update(get_state(self.plan, sizes))
         done = int(self.index[0])
         return [
             StepResult(float(loss), float(norm), rate, bool(sound))
@@ -209,6 +210,15 @@ class TrainingSteps:
             raise ShapeError(f"lengths must be from 0 to {plan.T}")
 
 
+def _fill(place: Array, values: Array, what: str) -> None:
+    """Copies the values where a kernel will find them; neither a shape nor a number is changed on the way."""
+    if values.shape != place.shape:
+        raise ShapeError(f"{what} must be {list(place.shape)}, got shape {list(values.shape)}")
+    if place.dtype == np.int64 and values.dtype.kind not in "iub":
+        raise ShapeError(f"{what} must be integers, got {values.dtype}")
+    place[...] = values
+
+
 def _within(values: Array, stop: int) -> bool:
     return bool(values.size == 0 or (values.min() >= 0 and values.max() < stop))
 
@@ -219,16 +229,15 @@ def check_ids(ids: Array, count: int, what: str) -> None:
         raise ShapeError(f"{what} must be from 0 to {count - 1}, got {ids.min()} to {ids.max()}")
 
 
-def put_state(plan: Plan, state: NetworkState) -> None:
+def put_state(plan: Plan, state: NetworkState, sizes: Mapping[str, Sequence[int]]) -> None:
     """Copies a state to where the plan begins."""
     for name, places in plan.states.items():
-        for place, value in zip(places, state[name], strict=True):
-            place[:, : value.shape[1]] = value
+        for place, size, value in zip(places, sizes[name], state.get(name, ()), strict=True):
+            _fill(place[:, :size], np.asarray(value), f"state {name!r}")
 
 
-def get_state(plan: Plan, network: Any) -> NetworkState:
+def get_state(plan: Plan, sizes: Mapping[str, Sequence[int]]) -> NetworkState:
     """A copy of the state that the plan ended with."""
-    sizes = network.body.states()
     return {
         name: tuple(place[:, :size].copy() for place, size in zip(places, sizes[name], strict=True))
         for name, places in plan.states.items()
