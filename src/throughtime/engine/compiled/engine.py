@@ -1,55 +1,34 @@
-"""The compiled engine: the protocol, one kernel or a few at a time.
-
-Whole networks are run by :mod:`throughtime.engine.compiled.plan`, with the same kernels on the same layouts, so that
-both give the same bits.
-"""
+"""The compiled engine: whole networks in one call, for as long as every layer is of a kind that can be planned."""
 
 from __future__ import annotations
 
 import math
 import operator
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from throughtime.cells import Cell
-from throughtime.engine.choice import choose
-from throughtime.engine.compiled import cache, library, parts, threads
-from throughtime.engine.compiled.job import Job, room
-from throughtime.engine.compiled.layout import RecordLayout, padded
-from throughtime.engine.compiled.parts import ONE, Rows
-from throughtime.engine.compiled.plan import can_plan
-from throughtime.engine.compiled.target import host
-from throughtime.engine.compiled.whole import Generation, Passes, SingleStep, TrainingSteps, threads_for, work_of
+from throughtime.engine.compiled import cache
+from throughtime.engine.compiled.operations import FLOATS_AT_ONCE, Operations, some_lengths
+from throughtime.engine.compiled.passes import Generation, Passes, SingleStep
+from throughtime.engine.compiled.plan import can_plan, work_of
+from throughtime.engine.compiled.threads import number_for
+from throughtime.engine.compiled.training import TrainingSteps
 from throughtime.engine.protocol import (
     Array,
-    Engine,
     NetworkState,
     Sampling,
-    ScanGradients,
-    ScanResult,
-    ScanWeights,
-    Signal,
-    States,
     Steppable,
     StepResult,
-    Tokens,
     Trainable,
 )
 from throughtime.engine.random import Key
 from throughtime.errors import NonFiniteLoss, ParameterError
 
 Made = TypeVar("Made", TrainingSteps, Passes)
-
-SMALL_WORK = 2_000_000
-"""With fewer multiplications than this a second thread costs more than it gains."""
-FLOATS_AT_ONCE = 1 << 21
-"""A scan that keeps nothing for the way back goes in chunks whose records have about so many numbers."""
-
 
 MOST_AT_ONCE = 512
 SECONDS_A_PIECE = 0.02
@@ -58,19 +37,7 @@ PLANS_KEPT = 4
 """Batches of so many sizes find their job again; each has memory of its own."""
 
 
-@dataclass(frozen=True)
-class _ScanTape:
-    cell: Cell
-    weights: ScanWeights
-    x: Signal
-    lengths: Array | None
-    reverse: bool
-    records: Rows
-    histories: list[Array]
-    """``[T + 1, N, padded H]`` for each state."""
-
-
-class CompiledEngine(Engine):
+class CompiledEngine(Operations):
     """Machine code for this processor, in float32.
 
     Raises
@@ -79,7 +46,6 @@ class CompiledEngine(Engine):
         If another dtype is asked for.
     """
 
-    name = "compiled"
     keeps_previous = True
 
     def __init__(self, dtype: Any = np.float32) -> None:
@@ -87,8 +53,7 @@ class CompiledEngine(Engine):
             raise ParameterError(
                 f"the engine 'compiled' computes in float32, got {np.dtype(dtype)}; use engine='numpy'"
             )
-        self.dtype = np.dtype(np.float32)
-        self._packed: dict[Any, tuple[Array, Array]] = {}
+        super().__init__()
         self._training: dict[Any, tuple[TrainingSteps, list[Array]]] = {}
         self._previous: WeakKeyDictionary[Any, dict[str, Array]] = WeakKeyDictionary()
         """The weights before the last update, of each network that was trained."""
@@ -104,258 +69,15 @@ class CompiledEngine(Engine):
         return cache.seconds
 
     def forget(self) -> None:
-        self._packed.clear()
-        self._training.clear()
-        self._passes.clear()
-        self._single.clear()
+        for kept in (self._packed, self._training, self._passes, self._single):
+            kept.clear()
 
     def changed(self) -> None:
-        self._packed.clear()
+        super().changed()
         for passes, _ in self._passes.values():
             passes.packed = False
         for single in self._single.values():
             single.passes.packed = False
-
-    # ------------------------------------------------------------------ weights in the engine's own order
-
-    def _pack(self, weight: Array, size: int, gates: Sequence[int], *, back: bool = False) -> Array:
-        """A packed copy, made once for as long as nobody changes the weights."""
-        key = (id(weight), size, tuple(gates), back)
-        if key not in self._packed:
-            job = Job()
-            packed = (parts.pack_back if back else parts.pack)(job, weight, size, gates)
-            job.run(_threads_for(weight.size * 16))
-            self._packed[key] = (packed, weight)  # the weights are kept so that no other array gets their id
-        return self._packed[key][0]
-
-    # ------------------------------------------------------------------ inputs and dense products
-
-    def embed(self, ids: Array, table: Array) -> Array:
-        return table[ids]
-
-    def embed_back(self, ids: Array, table: Array, d_y: Array) -> Array:
-        job = Job()
-        d_rows = Rows.plain(_aligned(d_y), d_y.shape[-1])
-        total = parts.new_rows(len(table), table.shape[1])
-        parts.scatter(job, d_rows, _ids(ids), total, 1)
-        job.run(_threads_for(d_y.size * 16))
-        return np.ascontiguousarray(total.array[:, : table.shape[1]])
-
-    def product(self, x: Signal, weight: Array, bias: Array) -> Array:
-        K = weight.shape[1]
-        T, N = x.ids.shape if isinstance(x, Tokens) else x.shape[:2]
-        out = parts.new_rows(T * N, K)
-        job = Job()
-        if isinstance(x, Tokens):
-            parts.pick(job, weight, bias, _ids(x.ids), 1, out)
-        else:
-            packed, packed_bias = self._pack(weight, K, ONE), self._pack(bias, K, ONE)
-            parts.product(job, library.common(), 1, Rows.plain(_plain(x), x.shape[2]), packed, packed_bias, out)
-        job.run(_threads_for(T * N * weight.size))
-        return _unpadded(out.array, K).reshape(T, N, K)
-
-    def product_back(
-        self, x: Signal, weight: Array, d_y: Array, *, needs_input: bool = True
-    ) -> tuple[Array | None, Array, Array]:
-        D, K = weight.shape
-        T, N, _ = d_y.shape
-        number = _threads_for(T * N * weight.size)
-        d_rows = Rows.plain(_aligned(d_y), K)
-        d_weight, d_bias = np.empty_like(weight), np.empty(K, self.dtype)
-        job = Job()
-        if isinstance(x, Tokens):
-            total = parts.new_rows(x.size, K)
-            parts.scatter(job, d_rows, _ids(x.ids), total, 1)
-            parts.unpack(job, Rows.records(_as_records(total.array), K), 1, d_weight)
-            parts.sums(job, d_rows, ONE, d_bias, number)
-        else:
-            x_rows = Rows.plain(_plain(x), D)
-            parts.gradient(job, library.common(), x_rows, d_rows, ONE, d_weight, d_bias, number)
-        d_x = None
-        if needs_input:
-            d_x = parts.new_rows(T * N, D)
-            parts.product_back(job, library.common(), ONE, d_rows, self._pack(weight, K, ONE, back=True), d_x)
-        job.run(number)
-        return None if d_x is None else _unpadded(d_x.array, D).reshape(T, N, D), d_weight, d_bias
-
-    # ------------------------------------------------------------------ through time
-
-    def scan(
-        self,
-        cell: Cell,
-        weights: ScanWeights,
-        x: Signal,
-        state: States,
-        *,
-        lengths: Array | None = None,
-        reverse: bool = False,
-        keep: bool = True,
-    ) -> ScanResult:
-        T, N = x.ids.shape if isinstance(x, Tokens) else x.shape[:2]
-        lengths = _some_lengths(lengths, T)
-        x = _reversed(x, lengths) if reverse else x
-        H = state[0].shape[1]
-        records = RecordLayout(cell).slots * padded(H, host().lanes) * N
-        at_once = T if keep else max(1, min(T, FLOATS_AT_ONCE // records))
-        outputs = np.empty((T, N, H), self.dtype)
-        for start in range(0, T, at_once):
-            part = slice(start, start + at_once)
-            left = None if lengths is None else np.clip(lengths - start, 0, len(outputs[part]))
-            tape = self._scan_part(cell, weights, x[part], state, left)
-            outputs[part] = tape.histories[0][1:, :, :H]
-            ends = len(outputs[part]) if left is None else left
-            state = tuple(np.ascontiguousarray(history[ends, np.arange(N), :H]) for history in tape.histories)
-        if reverse:
-            outputs = _reversed(outputs, lengths)
-        tape = _ScanTape(cell, weights, x, lengths, reverse, tape.records, tape.histories)
-        return ScanResult(outputs, state, tape if keep else None)
-
-    def _scan_part(
-        self, cell: Cell, weights: ScanWeights, x: Signal, state: States, lengths: Array | None
-    ) -> _ScanTape:
-        T, N = x.ids.shape if isinstance(x, Tokens) else x.shape[:2]
-        H, layout, routines = state[0].shape[1], RecordLayout(cell), library.of_cell(cell)
-        records = parts.new_records(T * N, H, layout.slots)
-        histories = [room((T + 1, N, padded(H, host().lanes))) for _ in state]
-        for history, value in zip(histories, state, strict=True):
-            history[0, :, :H], history[0, :, H:] = value, 0
-        job = Job()
-        if isinstance(x, Tokens):
-            parts.pick(job, weights.U, weights.b, _ids(x.ids), len(cell.gates), records)
-        else:
-            U, b = (self._pack(w, H, layout.gates) for w in (weights.U, weights.b))
-            parts.product(job, routines, len(cell.gates), Rows.plain(_plain(x), x.shape[2]), U, b, records)
-        W = None if weights.W is None else self._pack(weights.W, H, layout.gates)
-        e = None if weights.e is None else self._pack(weights.e, H, range(len(cell.apart)))
-        vectors = [self._pack(vector, H, ONE) for vector in weights.p]
-        parts.scan(job, cell, records, histories, W, e, vectors, lengths)
-        job.run(_threads_for(T * N * H * H * len(cell.gates)))
-        return _ScanTape(cell, weights, x, lengths, False, records, histories)
-
-    def scan_back(
-        self,
-        tape: _ScanTape,
-        d_outputs: Array,
-        d_final: States | None = None,
-        *,
-        window: slice | None = None,
-        needs_input: bool = True,
-    ) -> ScanGradients:
-        if window is not None:
-            raise ParameterError("truncated back-propagation runs on the engine 'numpy'")
-        cell, weights, x = tape.cell, tape.weights, tape.x
-        layout, routines = RecordLayout(cell), library.of_cell(cell)
-        T, N, H = d_outputs.shape
-        D = x.size if isinstance(x, Tokens) else x.shape[2]
-        number = _threads_for(T * N * H * H * len(cell.gates))
-        if tape.reverse:
-            d_outputs = _reversed(d_outputs, tape.lengths)
-        carries = [parts.new_rows(N, H, zero=True).array for _ in cell.states]
-        for carry, value in zip(carries, d_final or (), strict=False):
-            carry[:, :H] = value
-        W = None if weights.W is None else self._pack(weights.W, H, layout.gates, back=True)
-        vectors = [self._pack(vector, H, ONE) for vector in weights.p]
-        job = Job()
-        d_y = _aligned(d_outputs)
-        parts.scan_back(job, cell, tape.records, tape.histories, W, vectors, tape.lengths, d_y, carries, to_start=True)
-        d_b = np.empty_like(weights.b)
-        d_W = None if weights.W is None else np.empty_like(weights.W)
-        d_e = None if weights.e is None else np.empty_like(weights.e)
-        d_p = tuple(np.empty_like(vector) for vector in weights.p)
-        d_U = np.empty_like(weights.U)
-        if d_W is not None:
-            before = Rows(tape.histories[0], T * N, H, tape.histories[0].shape[2], host().lanes)
-            parts.gradient(job, routines, before, tape.records, layout.hidden, d_W, None, number)
-        if d_e is not None:
-            parts.sums(job, tape.records, layout.apart, d_e, number)
-        for slot, total in zip(layout.vectors, d_p, strict=True):
-            parts.sums(job, tape.records, (slot,), total, number)
-        if isinstance(x, Tokens):
-            table = parts.new_records(D, H, len(cell.gates))
-            parts.scatter(job, tape.records, _ids(x.ids), table, len(cell.gates))
-            parts.unpack(job, table, len(cell.gates), d_U)
-            parts.sums(job, tape.records, layout.gates, d_b, number)
-        else:
-            parts.gradient(job, routines, Rows.plain(_plain(x), D), tape.records, layout.gates, d_U, d_b, number)
-        d_x = None
-        if needs_input and not isinstance(x, Tokens):
-            d_rows = parts.new_rows(T * N, D)
-            U = self._pack(weights.U, H, layout.gates, back=True)
-            parts.product_back(job, routines, layout.gates, tape.records, U, d_rows)
-        job.run(number)
-        if needs_input and not isinstance(x, Tokens):
-            d_x = _unpadded(d_rows.array, D).reshape(T, N, D)
-            d_x = _reversed(d_x, tape.lengths) if tape.reverse else d_x
-        d_state = tuple(_unpadded(carry, H) for carry in carries)
-        return ScanGradients(d_x, ScanWeights(d_U, d_W, d_b, d_e, d_p), d_state)
-
-    # ------------------------------------------------------------------ dropout
-
-    def dropout(self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True) -> tuple[Array, Any]:
-        return self._drop(x, rate, key, step, per_step), (rate, key, step, per_step)
-
-    def dropout_back(self, tape: Any, d_y: Array, window: slice | None = None) -> Array:
-        return self._drop(d_y, *tape)
-
-    def _drop(self, x: Array, rate: float, key: Key, step: int, per_step: bool) -> Array:
-        job = Job()
-        source = _aligned(x)
-        out = room(source.shape)
-        parts.dropout(job, source, out, x.shape[2], rate, key, np.array([step]), per_step)
-        job.run(_threads_for(x.size * 16))
-        return _unpadded(out, x.shape[2])
-
-    # ------------------------------------------------------------------ losses
-
-    def softmax_cross_entropy(
-        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
-    ) -> tuple[float, Array | None]:
-        return self._loss("softmax_cross_entropy", o, _ids(targets), weights, needs_gradient)
-
-    def squared_error(
-        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
-    ) -> tuple[float, Array | None]:
-        return self._loss("squared_error", o, np.ascontiguousarray(targets, self.dtype), weights, needs_gradient)
-
-    def _loss(
-        self, kernel: str, o: Array, targets: Array, weights: Array | None, needs_gradient: bool
-    ) -> tuple[float, Array | None]:
-        places = np.ones(o.shape[:2]) if weights is None else np.ascontiguousarray(weights, np.float64)
-        rows = _aligned(o)
-        losses, total = np.empty(places.size), np.zeros(1)
-        job = Job()
-        parts.loss(job, kernel, Rows.plain(rows, o.shape[2]), targets, places, losses, total, gradient=needs_gradient)
-        job.run(_threads_for(o.size * 16))
-        return float(total[0]), _unpadded(rows, o.shape[2]) if needs_gradient else None
-
-    # ------------------------------------------------------------------ learning
-
-    def global_norm(self, gradients: Mapping[str, Array], clip_value: float | None = None) -> float:
-        job, total = Job(), np.zeros(1)
-        parts.norm(job, list(gradients.values()), clip_value, total)
-        job.run(_threads_for(sum(g.size for g in gradients.values()) * 4))
-        return float(np.sqrt(total[0]))
-
-    def update(
-        self,
-        rule: Any,
-        parameters: Mapping[str, Array],
-        gradients: Mapping[str, Array],
-        slots: Mapping[str, tuple[Array, ...]],
-        coefficients: Mapping[str, tuple[float, ...]],
-        *,
-        clip_value: float | None = None,
-        scale: float = 1.0,
-    ) -> None:
-        job = Job()
-        scales, go = np.array([scale]), np.ones(1, np.int64)
-        for name, w in parameters.items():
-            k = np.array(coefficients[name], np.float64)
-            parts.update(
-                job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go, go
-            )
-        job.run(_threads_for(sum(w.size for w in parameters.values()) * 16))
-        self.changed()
 
     # ------------------------------------------------------------------ whole networks
 
@@ -365,7 +87,7 @@ class CompiledEngine(Engine):
         if not can_plan(network.stages):
             return None
         T, N = x.shape[:2]
-        lengths = _some_lengths(lengths, T)
+        lengths = some_lengths(lengths, T)
         at_once = T if network.body.reads_ahead else max(1, min(T, FLOATS_AT_ONCE // (N * network.body.kept())))
         outputs = np.empty((T, N, network.body.output_size), self.dtype)
         for start in range(0, T, at_once):
@@ -389,7 +111,7 @@ class CompiledEngine(Engine):
         return single.run(x, state)
 
     def _passes_for(self, network: Any, T: int, N: int, lengths: bool) -> Passes:
-        number = threads_for(work_of(network.parameters, T * N))
+        number = number_for(work_of(network.parameters, T * N))
         return _found_or_made(
             self._passes,
             (T, N, lengths, number, id(network)),
@@ -447,7 +169,7 @@ class CompiledEngine(Engine):
         network, optimizer = run.network, run.optimizer
         T, N, lengths = _size(batch)
         optimizer.prepare(network.parameters)
-        number = threads_for(work_of(network.parameters, T * N))
+        number = number_for(work_of(network.parameters, T * N))
         arrays = [*network.parameters.values(), *(slot for slots in optimizer.slots.values() for slot in slots)]
         return _found_or_made(
             self._training,
@@ -455,11 +177,6 @@ class CompiledEngine(Engine):
             arrays,
             lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number, self._previous.get(network)),
         )
-
-    # ------------------------------------------------------------------ generation
-
-    def choose(self, o: Array, sampling: Sampling, u: Array) -> Array:
-        return choose(o, sampling, u)
 
     def generate(
         self, network: Steppable, o: Array, state: NetworkState, length: int, sampling: Sampling, key: Key
@@ -469,7 +186,7 @@ class CompiledEngine(Engine):
         if not can_plan(network.stages):
             yield from super().generate(network, o, state, length, sampling, key)
             return
-        number = min(len(o), threads_for(work_of(network.parameters, len(o))))
+        number = min(len(o), number_for(work_of(network.parameters, len(o))))
         passes = Passes(network, 1, len(o), False, number)
         passes.put(state)
         passes.result[0] = o
@@ -504,49 +221,3 @@ def _found_or_made(
 def _size(batch: Any) -> tuple[int, int, bool]:
     T, N = batch.x.shape[:2]
     return T, N, batch.lengths is not None and not np.all(batch.lengths == T)
-
-
-def _threads_for(multiplications: int) -> int:
-    return threads.get_num_threads() if multiplications > SMALL_WORK else 1
-
-
-def _ids(ids: Array) -> Array:
-    return np.ascontiguousarray(ids, np.int64)
-
-
-def _plain(x: Array) -> Array:
-    return np.ascontiguousarray(x, np.float32)
-
-
-def _aligned(x: Array) -> Array:
-    """A copy whose rows are padded with zeros to whole vectors."""
-    size = x.shape[-1]
-    out = room((*x.shape[:-1], padded(size, host().lanes)))
-    out[..., :size], out[..., size:] = x, 0
-    return out
-
-
-def _unpadded(rows: Array, size: int) -> Array:
-    return rows if rows.shape[-1] == size else np.ascontiguousarray(rows[..., :size])
-
-
-def _as_records(rows: Array) -> Array:
-    """Plain padded rows as records of one slot."""
-    lanes = host().lanes
-    return rows.reshape(len(rows), -1, 1, lanes)
-
-
-def _some_lengths(lengths: Array | None, T: int) -> Array | None:
-    if lengths is None or np.all(lengths == T):
-        return None
-    return np.ascontiguousarray(lengths, np.int64)
-
-
-def _reversed(x: Signal, lengths: Array | None) -> Signal:
-    """Each row of ``[T, N, ...]`` with its own elements in reverse order, what follows its end left in place."""
-    if isinstance(x, Tokens):
-        return Tokens(_reversed(x.ids, lengths), x.size)
-    if lengths is None:
-        return np.ascontiguousarray(x[::-1])
-    times = np.arange(len(x))[:, None]
-    return x[np.where(times < lengths, lengths - 1 - times, times), np.arange(x.shape[1])]

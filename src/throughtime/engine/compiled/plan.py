@@ -482,3 +482,8 @@ KINDS: dict[str, Callable[[Plan, Stage, Signal], tuple[Signal, Back]]] = {
 def can_plan(stages: Sequence[Stage]) -> bool:
     """Whether every layer is of a kind that is known here."""
     return all(stage.kind in KINDS and can_plan(stage.parts) for stage in stages)
+
+
+def work_of(parameters: Mapping[str, Array], places: int) -> int:
+    """About how many multiplications a pass forward takes."""
+    return places * sum(w.size for name, w in parameters.items() if w.ndim > 1)

@@ -17,6 +17,9 @@ from throughtime.engine.compiled import library
 from throughtime.engine.compiled.kernels.runtime import POOL_SIZE
 from throughtime.errors import ParameterError
 
+SMALL_WORK = 1_000_000
+"""With fewer multiplications than this a second thread costs more than it gains."""
+
 _chosen: int | None = None
 _pool: Pool | None = None
 _taken = threading.Lock()
@@ -59,6 +62,11 @@ def get_num_threads() -> int:
     if not stated.isascii() or not stated.isdigit() or int(stated) < 1:
         raise ParameterError(f"THROUGHTIME_NUM_THREADS must be an integer of at least 1, got {stated!r}")
     return int(stated)
+
+
+def number_for(multiplications: int) -> int:
+    """How many threads are worth their while for so much work."""
+    return get_num_threads() if multiplications > SMALL_WORK else 1
 
 
 class Pool:
