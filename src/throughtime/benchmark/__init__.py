@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from throughtime.benchmark.jobs import Job, choose
 from throughtime.benchmark.measure import measure
-from throughtime.benchmark.record import append
+from throughtime.benchmark.record import append, last
 from throughtime.benchmark.table import show
 
-__all__ = ["Job", "append", "choose", "measure", "show"]
+__all__ = ["Job", "append", "choose", "last", "measure", "show"]

@@ -21,6 +21,8 @@ from throughtime.errors import ParameterError
 
 SECONDS = 0.1
 """How long a turn takes; a step that is longer is done once."""
+BUSY = 0.5
+"""A load above this is told."""
 
 
 def measure(
@@ -49,6 +51,9 @@ def measure(
     """
     if rounds < 1:
         raise ParameterError(f"rounds must be at least 1, got {rounds}")
+    load = record.load_average()
+    if load is not None and load > BUSY:
+        tell(f"this machine is busy (load {load:.1f}); times will be longer than they need be, and differ more")
     missing = {name: why for name in peers.PEERS if (why := peers.missing(name))}
     for name, why in missing.items():
         if any(peers.get(name).takes(job) for job in jobs):
@@ -59,14 +64,14 @@ def measure(
             check(job, contestants(job, crew))
         tell("then what this machine can do")
         limits = crew.get().ask("limits", threads=available())
-        compile_seconds = {job.cell: first_steps(job.cell) for job in {job.cell: job for job in jobs}.values()}
+        compile_seconds = {cell: first_steps(cell) for cell in dict.fromkeys(job.cell for job in jobs)}
         rows = []
         for number, job in enumerate(jobs, start=1):
             tell(f"{number} of {len(jobs)}: {job.name}")
             rows.append(time_job(job, contestants(job, crew), rounds, seconds))
         again = crew.get().ask("limits", threads=available())  # a busy moment must not make a limit of what it left
         limits = {name: max(limit, again[name]) for name, limit in limits.items()}
-    return record.make(rows, limits=limits, compile_seconds=compile_seconds, missing=missing, rounds=rounds)
+    return record.make(rows, limits=limits, compile_seconds=compile_seconds, missing=missing, rounds=rounds, load=load)
 
 
 def contestants(job: Job, crew: Crew) -> list[Process]:

@@ -3,7 +3,7 @@
 format              1
 date                when it was written, in UTC
 commit              of the checkout, None outside one; "changed" if src differs from it
-cpu, cores, load    the processor, how many CPUs this process may use, the load average of the minute before
+cpu, cores, load    the processor, how many CPUs this process may use, the load average of the minute before the bench
 target              what compiled code is made for
 versions            of Python and of what takes part
 threads             how many "all" are
@@ -29,7 +29,7 @@ from typing import Any
 
 from throughtime.engine.compiled.target import host
 from throughtime.engine.compiled.threads import available
-from throughtime.errors import OutputError
+from throughtime.errors import DataError, OutputError
 from throughtime.files import check_output
 
 FORMAT = 1
@@ -48,6 +48,7 @@ def make(
     compile_seconds: Mapping[str, Mapping[str, float]],
     missing: Mapping[str, str],
     rounds: int,
+    load: float | None,
 ) -> dict[str, Any]:
     """The record of these rows, on this machine, now."""
     commit, changed = checkout(Path(__file__).parent)
@@ -58,7 +59,7 @@ def make(
         "changed": changed,
         "cpu": cpu(),
         "cores": available(),
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load": load,
         "target": str(host()),
         "versions": versions(),
         "threads": available(),
@@ -105,6 +106,11 @@ def checkout(folder: Path) -> tuple[str | None, bool]:
     return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", package))
 
 
+def load_average() -> float | None:
+    """How many processes ran or waited in the last minute; None where nobody counts them."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 def append(path: Path, record: Mapping[str, Any]) -> None:
     """Adds the record to the file as one line.
 
@@ -119,3 +125,21 @@ def append(path: Path, record: Mapping[str, Any]) -> None:
             file.write(json.dumps(record, allow_nan=False) + "\n")
     except OSError as error:
         raise OutputError(f"{str(path)!r} could not be written: {error.strerror}") from error
+
+
+def last(path: Path) -> dict[str, Any]:
+    """The record that was added last.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or its last line is no record.
+    """
+    try:
+        *_, line = path.read_text(encoding="utf-8").splitlines()
+        record = json.loads(line)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(path)!r} holds no record of a benchmark: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise DataError(f"the last line of {str(path)!r} is no record of format {FORMAT}")
+    return record

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 Name = TypeVar("Name")
-
-PAUSE = 0.01
-"""Seconds between turns, in which threads that wait for more work fall asleep."""
 
 
 def alternate(turns: Mapping[Name, Callable[[], float]], rounds: int) -> dict[Name, list[float]]:
@@ -17,6 +13,5 @@ def alternate(turns: Mapping[Name, Callable[[], float]], rounds: int) -> dict[Na
     figures: dict[Name, list[float]] = {name: [] for name in turns}
     for number in range(rounds):
         for name in list(turns)[:: -1 if number % 2 else 1]:
-            time.sleep(PAUSE)
             figures[name].append(turns[name]())
     return figures

@@ -12,6 +12,7 @@ from throughtime.benchmark.peers import US
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -114,38 +115,49 @@ def verdict(found: Sequence[Line]) -> str:
 
 
 def show(record: Mapping[str, Any], console: Console) -> None:
-    """Prints the record as a table."""
+    """Prints the record: the machine, the table, and losses beside wins."""
+    found = lines(record)
+    table = _table(found)
+    for text in _head(record):
+        console.print(text, soft_wrap=True)
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print("", table, "", sep="\n")
+    console.print(
+        f"Milliseconds a step or symbol, medians of {record['rounds']} rounds. "
+        "Ratio: how many times as long the peer takes.",
+        soft_wrap=True,
+    )
+    console.print(verdict(found), soft_wrap=True)
+
+
+def _head(record: Mapping[str, Any]) -> list[str]:
+    limits = record["limits"]
+    first = [
+        f"first step of {cell}: {seconds['nothing_cached']:.1f} s when it has to be compiled, "
+        f"{seconds['cached']:.1f} s later"
+        for cell, seconds in record["compile_seconds"].items()
+    ]
+    return [
+        f"{record['cpu']}, {record['cores']} cores ({record['target']})",
+        ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+        f"limits: {limits['fma_one_core']:.0f} GFLOP/s on one core, {limits['fma_all_cores']:.0f} on all; "
+        f"memory {limits['read_one_core']:.0f} GB/s on one core, {limits['read_all_cores']:.0f} on all",
+        *first,
+    ]
+
+
+def _table(found: Sequence[Line]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", US, "spread", "GFLOP/s", "of limit", "", "peer", "spread", "ratio"):
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    found, before = lines(record), ""
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    before = ""
     for line in found:
-        first = line.name != before
-        before = line.name
-        ours = _ours(line) if first else [""] * 5
+        ours = [""] * 5 if line.name == before else _ours(line)
         table.add_row(*ours, *_theirs(line))
-    limits, versions = record["limits"], record["versions"]
-    console.print(f"{record['cpu']}, {record['cores']} cores ({record['target']})")
-    console.print(", ".join(f"{name} {version}" for name, version in versions.items()))
-    console.print(
-        f"limits: {limits['fma_one_core']:.0f} GFLOP/s on one core, {limits['fma_all_cores']:.0f} on all; "
-        f"memory {limits['read_one_core']:.0f} and {limits['read_all_cores']:.0f} GB/s"
-    )
-    for cell, seconds in record["compile_seconds"].items():
-        console.print(
-            f"first step of {cell}: {seconds['nothing_cached']:.1f} s when it has to be compiled, "
-            f"{seconds['cached']:.1f} s later"
-        )
-    console.print()
-    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
-    console.print(table)
-    console.print()
-    console.print(
-        f"ms a step or symbol, medians of {record['rounds']} rounds; ratio: how many times as long the peer takes"
-    )
-    console.print(verdict(found))
+        before = line.name
+    return table
 
 
 def _ours(line: Line) -> list[str]:

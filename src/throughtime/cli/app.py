@@ -271,16 +271,24 @@ def bench(
     of_cells: Annotated[
         list[str] | None, typer.Option("--cell", metavar="NAME", help="rows of this cell; may be given several times")
     ] = None,
-    rounds: Annotated[int | None, typer.Option(help="how often each has its turn; default 3, 5 or 7")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="how often each has its turn; 3, 5 or 7 where it is not said")
+    ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to which the record is added")] = None,
+    shown: Annotated[
+        Path | None, typer.Option("--show", metavar="FILE", help="show the last record of a file, and measure nothing")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Time this library on this machine, beside PyTorch, ONNX Runtime and a classic script."""
-    from throughtime.cli.bench import run
+    """Time this library here, beside PyTorch, ONNX Runtime and a classic script, where they are installed."""
+    from throughtime.cli.bench import run, show_last
 
     if quick and everything:
         raise ParameterError("--quick and --all exclude each other")
-    run("quick" if quick else "all" if everything else "medium", only, of_cells or [], rounds, to, as_json)
+    if shown is not None:
+        show_last(shown, as_json)
+    else:
+        run("quick" if quick else "all" if everything else "medium", only, of_cells or [], rounds, to, as_json)
 
 
 @_command

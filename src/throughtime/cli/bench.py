@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 
-from throughtime.benchmark import append, choose, measure, show
+from throughtime.benchmark import append, choose, last, measure, show
 from throughtime.benchmark.jobs import Size
 from throughtime.files import check_output
 
@@ -17,16 +18,24 @@ ROUNDS: dict[Size, int] = {"quick": 3, "medium": 5, "all": 7}
 
 
 def run(size: Size, only: str, of_cells: Sequence[str], rounds: int | None, to: Path | None, as_json: bool) -> None:
-    """Measures, prints the table or the record, and adds the record to a file if one is named."""
+    """Measures, adds the record to a file if one is named, and prints it."""
     jobs = choose(size, of_cells, only)
     if to is not None:
         check_output(to)
-    record = measure(
-        jobs, rounds=ROUNDS[size] if rounds is None else rounds, tell=lambda text: typer.echo(text, err=True)
-    )
+    rounds = ROUNDS[size] if rounds is None else rounds
+    record = measure(jobs, rounds=rounds, tell=lambda text: typer.echo(text, err=True))
     if to is not None:
         append(to, record)
+    _print(record, as_json)
+
+
+def show_last(path: Path, as_json: bool) -> None:
+    """Prints the last record of a file."""
+    _print(last(path), as_json)
+
+
+def _print(record: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(record, allow_nan=False))
-        return
-    show(record, Console(highlight=False, markup=False))
+    else:
+        show(record, Console(highlight=False, markup=False))

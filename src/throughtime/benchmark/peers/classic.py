@@ -68,9 +68,10 @@ class ClassicScript(Entry):
         self.h = hs[len(self.ids) - 1]
         return loss, [dU, dW, dV, db, dc]
 
-    def run(self) -> None:
+    def run(self) -> int:
         _, gradients = self.gradients()
         for w, g, m in zip((self.U, self.W, self.V, self.b, self.c), gradients, self.memory, strict=True):
             np.clip(g, -CLIP, CLIP, out=g)
             m += g * g
             w += -LEARNING_RATE * g / np.sqrt(m + 1e-8)
+        return 1

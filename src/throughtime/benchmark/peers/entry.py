@@ -14,20 +14,15 @@ Findings = dict[str, Array]
 
 
 class Entry(ABC):
-    """One way of doing a job, made ready for it.
-
-    ``count`` is how many steps or symbols one ``run`` does, once one was done.
-    """
-
-    count: int = 1
+    """One way of doing a job, made ready for it."""
 
     @abstractmethod
     def check(self) -> Findings:
         """What it computes; asked once, of an entry that has not run and will not be timed."""
 
     @abstractmethod
-    def run(self) -> None:
-        """Does ``count`` steps or symbols."""
+    def run(self) -> int:
+        """Does some steps or symbols; how many they were."""
 
     def begin(self) -> None:  # noqa: B027 (most have nothing to set)
         """Sets what must be set before runs: another entry may have run in between."""

@@ -60,8 +60,6 @@ def _in_onnx_order(weight: Array, H: int) -> Array:
 
 
 class _Steps(Entry):
-    count = STEPS
-
     def __init__(self, job: Job, threads: int) -> None:
         runtime: Any = import_module("onnxruntime")
         options = runtime.SessionOptions()
@@ -78,8 +76,9 @@ class _Steps(Entry):
             outputs.append(y[0, 0])
         return {"outputs": np.stack(outputs)}
 
-    def run(self) -> None:
+    def run(self) -> int:
         step, x, h, c = self.session.run, self.x[0], self.h, self.c
         for _ in range(STEPS):
             _, h, c = step(None, {"x": x, "h": h, "c": c})
         self.h, self.c = h, c
+        return STEPS

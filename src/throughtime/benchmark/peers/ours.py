@@ -54,9 +54,9 @@ class _Training(Entry):
         self._steps(1)
         return found | {f"weights {name}": w.copy() for name, w in self.training.network.parameters.items()}
 
-    def run(self) -> None:
-        self._steps(self.count)
-        self.count = self.training.network.engine.steps_per_call
+    def run(self) -> int:
+        """As many as the engine asks for: one, then what it thinks best."""
+        return len(self._steps(self.training.network.engine.steps_per_call))
 
     def _steps(self, count: int) -> list[StepResult]:
         engine = self.training.network.engine
@@ -75,8 +75,6 @@ def _training(job: Job, network: Network, optimizer: Optimizer, learning_rate: f
 class _Generation(Entry):
     """One stream of symbols, each chosen at the temperature 1 and fed back in."""
 
-    count = SYMBOLS
-
     def __init__(self, job: Job) -> None:
         self.job = job
         self.network = job.network()
@@ -88,17 +86,15 @@ class _Generation(Entry):
         self.run()
         return {"outputs": outputs}
 
-    def run(self) -> None:
+    def run(self) -> int:
         self.number += 1
         draws = key(self.number, "generation")
         pieces = self.network.engine.generate(self.network, self.outputs, self.state, SYMBOLS, Sampling(), draws)
-        assert sum(map(len, pieces)) == SYMBOLS
+        return sum(map(len, pieces))
 
 
 class _Steps(Entry):
     """``network.step`` from Python, one row, with the state handed in and out."""
-
-    count = STEPS
 
     def __init__(self, job: Job) -> None:
         self.network = job.network()
@@ -112,8 +108,9 @@ class _Steps(Entry):
             outputs.append(found)
         return {"outputs": np.stack(outputs)}
 
-    def run(self) -> None:
+    def run(self) -> int:
         step, state, x = self.network.step, self.state, self.x[0]
         for _ in range(STEPS):
             _, state = step(x, state)
         self.state = state
+        return STEPS

@@ -122,9 +122,10 @@ class _Training(_Torch):
         weights = {f"weights {name}": w for name, w in self._named(lambda p: p.detach().numpy().copy()).items()}
         return found | weights | {"loss": np.array(loss)}
 
-    def run(self) -> None:
+    def run(self) -> int:
         self._forward_and_back()
         self._update()
+        return 1
 
     def _forward_and_back(self) -> float:
         functional = self.torch.nn.functional
@@ -183,8 +184,6 @@ class _Recurrence:
 class _Steps(_Torch):
     """Single steps of one layer and one row."""
 
-    count = STEPS
-
     def __init__(self, torch: Any, job: Job, onednn: bool, by_cell: bool) -> None:
         super().__init__(torch, onednn)
         self.recurrence = _Recurrence(torch, job, 1, by_cell)
@@ -196,17 +195,16 @@ class _Steps(_Torch):
             outputs = self.torch.stack([self.recurrence.step(x) for x in self.x])
         return {"outputs": outputs.numpy()}
 
-    def run(self) -> None:
+    def run(self) -> int:
         step, x = self.recurrence.step, self.x[0]
         with self.torch.inference_mode():
             for _ in range(STEPS):
                 step(x)
+        return STEPS
 
 
 class _Generation(_Torch):
     """One symbol at a time: embedding, two layers, output layer, softmax, ``torch.multinomial``."""
-
-    count = SYMBOLS
 
     def __init__(self, torch: Any, job: Job, onednn: bool, by_cell: bool) -> None:
         super().__init__(torch, onednn)
@@ -227,7 +225,7 @@ class _Generation(_Torch):
         self.run()
         return {"outputs": outputs}
 
-    def run(self) -> None:
+    def run(self) -> int:
         torch, step = self.torch, self.recurrence.step
         with torch.inference_mode():
             outputs = self.outputs
@@ -235,3 +233,4 @@ class _Generation(_Torch):
                 chosen = torch.multinomial(torch.softmax(outputs, -1), 1)
                 outputs = self.output(step(self.embedding(chosen[:, 0])))
             self.outputs = outputs
+        return SYMBOLS

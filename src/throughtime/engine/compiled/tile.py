@@ -18,7 +18,7 @@ from throughtime.engine.compiled.target import Target
 from throughtime.engine.compiled.vectors import Vectors
 
 MOST_ROWS = 8
-AHEAD = 8
+AHEAD = 16
 """So many k ahead, weights are asked for: the processor does not foresee all these streams by itself."""
 
 
