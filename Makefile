@@ -29,8 +29,8 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --fail-on-warning --quiet docs build/docs
 	@echo "build/docs/index.html"
 
-bench: $(VENV)/.oracles
-	env -u OPENBLAS_CORETYPE $(BIN)/python benchmarks/text_step.py
+bench: $(VENV)/.bench
+	$(BIN)/throughtime bench --all --to benchmarks/results/bench.jsonl
 
 clean:
 	rm -rf $(VENV) build dist out throughtime-demo src/*.egg-info

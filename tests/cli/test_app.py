@@ -235,7 +235,7 @@ def test_version(cli, arguments):
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["evaluate"], ["info"], ["cells"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["evaluate"], ["info"], ["cells"], ["demo"], ["bench"]])
 def test_help(cli, command, flag):
     result = cli(*command, flag)
     assert result.exit_code == 0

@@ -58,12 +58,14 @@ def commands(lines):
 
 
 def shortened(words):
-    """The command with a training that takes a second."""
+    """The command with a training that takes a second, or a benchmark that takes a few."""
     words = list(words)
     if "--minutes" in words:
         words[words.index("--minutes") + 1] = MINUTES
     elif words[:1] == ["demo"]:
         words += ["--minutes", MINUTES]
+    elif words[:1] == ["bench"]:
+        words += ["--rounds", "1", "--only", "step lstm 32"]
     return words
 
 
@@ -161,6 +163,7 @@ def test_a_block_that_is_not_closed_is_found():
     ("words", "expected"),
     [
         (["demo"], ["demo", "--minutes", MINUTES]),
+        (["bench", "--quick"], ["bench", "--quick", "--rounds", "1", "--only", "step lstm 32"]),
         (["train", "a", "--minutes", "5", "-q"], ["train", "a", "--minutes", MINUTES, "-q"]),
         (["train", "a", "--epochs", "1"], ["train", "a", "--epochs", "1"]),
     ],
