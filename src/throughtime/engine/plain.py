@@ -263,25 +263,24 @@ def _pre_activations(
     H = h.shape[1]
     if weights.W is None:
         return _blocks(a_x, H), ()
-    hidden = _blocks(h @ weights.W, H)
-    biases = iter(() if weights.e is None else _blocks(weights.e, H))
-    a, u = [], []
-    for gate, from_input, from_hidden in zip(cell.gates, _blocks(a_x, H), hidden, strict=True):
+    a, apart = [], {}
+    for gate, from_input, from_hidden in zip(cell.gates, _blocks(a_x, H), _blocks(h @ weights.W, H), strict=True):
         if gate in cell.apart:
             a.append(from_input)
-            u.append(from_hidden + next(biases))
+            apart[gate] = from_hidden
         else:
             a.append(from_input + from_hidden)
-    return tuple(a), tuple(u)
+    biases = () if weights.e is None else _blocks(weights.e, H)
+    return tuple(a), tuple(apart[gate] + bias for gate, bias in zip(cell.apart, biases, strict=True))
 
 
 def _hidden_gradient(cell: Cell, d_a: Array, d_u: Array, H: int) -> Array:
     """The gradient of ``h W``: that of ``a``, with the blocks kept apart taken from ``u``."""
     if not cell.apart:
         return d_a
-    apart = iter(_blocks(d_u, H))
+    apart = dict(zip(cell.apart, _blocks(d_u, H), strict=True))
     blocks = zip(cell.gates, _blocks(d_a, H), strict=True)
-    return np.concatenate([next(apart) if gate in cell.apart else block for gate, block in blocks], axis=-1)
+    return np.concatenate([apart.get(gate, block) for gate, block in blocks], axis=-1)
 
 
 def _blocks(array: Array, H: int) -> tuple[Array, ...]:

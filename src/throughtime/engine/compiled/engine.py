@@ -188,6 +188,9 @@ class CompiledEngine(Operations):
             return
         number = min(len(o), number_for(work_of(network.parameters, len(o))))
         passes = Passes(network, 1, len(o), False, number)
+        if passes.symbols is None or passes.symbols < passes.size:  # what is chosen cannot always be fed back in
+            yield from super().generate(network, o, state, length, sampling, key)
+            return
         passes.put(state)
         passes.result[0] = o
         generation = Generation(passes, sampling, key, MOST_AT_ONCE)

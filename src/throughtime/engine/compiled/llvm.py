@@ -19,12 +19,16 @@ attributes #0 = { nounwind }
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 Number = int | float
+
+FLOAT_BOUND = 2.0**128 - 2.0**103
+"""From here on a number is rounded to infinity in float32."""
 
 SIZES = {"i8": 1, "i32": 4, "i64": 8, "float": 4, "double": 8, "ptr": 8}
 
@@ -49,7 +53,7 @@ def literal(type_: str, value: Number | bool) -> str:
     element, lanes = element_of(type_), lanes_of(type_)
     if element in ("float", "double"):
         if element == "float":
-            value = struct.unpack("f", struct.pack("f", float(value)))[0] if abs(value) < 1e300 else float(value)
+            value = _nearest_float(float(value))
         text = f"0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"  # exact, as LLVM wants it
     elif element == "i1":
         text = "true" if value else "false"
@@ -58,6 +62,13 @@ def literal(type_: str, value: Number | bool) -> str:
     if lanes:
         return f"<{', '.join([f'{element} {text}'] * lanes)}>"
     return text
+
+
+def _nearest_float(value: float) -> float:
+    """The float32 that is nearest, which may be infinite."""
+    if abs(value) >= FLOAT_BOUND:
+        return math.copysign(math.inf, value)
+    return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
 class Module:

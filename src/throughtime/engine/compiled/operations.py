@@ -293,11 +293,11 @@ class Operations(Engine):
         scale: float = 1.0,
     ) -> None:
         job = Job()
-        scales, go = np.array([scale]), np.ones(1, np.int64)
+        scales, go, sound = np.array([scale]), np.ones(1, np.int64), np.ones(1, np.int64)
         for name, w in parameters.items():
             k = np.array(coefficients[name], np.float64)
             parts.update(
-                job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go, go
+                job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go, sound
             )
         job.run(number_for(sum(w.size for w in parameters.values()) * 16))
         self.changed()

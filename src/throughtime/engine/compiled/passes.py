@@ -133,7 +133,8 @@ class Generation:
         plan, K = passes.plan, passes.size
         N = plan.N
         self.passes = passes
-        self.go, self.index, self.time = np.ones(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.go, fine = np.ones(1, np.int64), np.ones(1, np.int64)
+        self.index, self.time = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.chosen = np.zeros((most, N), np.int64)
         self.job = Job(self.go)
         common = library.common()
@@ -155,10 +156,10 @@ class Generation:
             ids=plan.ids,
             chosen=self.chosen,
             index=self.index,
-            go=self.go,
+            fine=fine,
         )
         self.job.extend(plan.job)
-        self.job.add(common["tick"], alone=True, index=self.index, time=self.time)
+        self.job.add(common["tick"], alone=True, index=self.index, time=self.time, fine=fine, go=self.go)
 
     def run(self, count: int) -> Array:
         """The next ``count`` symbols ``[count, N]``, or as many as there were before outputs were not finite."""

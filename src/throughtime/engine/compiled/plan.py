@@ -108,8 +108,14 @@ class Plan:
 
     def forward(self) -> Rows:
         """Adds the pass forward; the outputs are rows of ``[T * N]``."""
-        outputs, self._back = _stacked(self, self._stages, self._input)
-        assert isinstance(outputs, Rows)
+        last, back = _stacked(self, self._stages, self._input)
+        outputs, rows_back = _rows_of(self, last)  # symbols, if there is an embedding alone
+
+        def way_back(d: Rows, needs: bool) -> Rows | None:
+            below = rows_back(d, True)
+            return None if below is None else back(below, needs)
+
+        self._back = way_back
         for history, state in self._carried:
             self.job.add(
                 library.common()["finish"],
@@ -276,8 +282,8 @@ def _inputs(plan: Plan, stage: Stage, x: Signal, records: Rows) -> tuple[Rows | 
 
     if isinstance(x, Symbols) and plan.folds(x.count, records):
         table, packing = parts.new_records(x.count, H, G), plan.packing
+        job.wait()
         if x.table is None:
-            job.wait()
             parts.pick(packing, plan.parameters[U], plan.parameters[b], None, G, table)
         else:
             packed, packed_b = plan.pack(U, H, layout.gates), plan.pack(b, H, layout.gates)
@@ -480,8 +486,12 @@ KINDS: dict[str, Callable[[Plan, Stage, Signal], tuple[Signal, Back]]] = {
 
 
 def can_plan(stages: Sequence[Stage]) -> bool:
-    """Whether every layer is of a kind that is known here."""
-    return all(stage.kind in KINDS and can_plan(stage.parts) for stage in stages)
+    """Whether every layer is of a kind that is known here, and there is something to compute."""
+    return all(map(_is_known, stages)) and any(map(_learns, stages))
+
+
+def _is_known(stage: Stage) -> bool:
+    return stage.kind in KINDS and all(map(_is_known, stage.parts))
 
 
 def work_of(parameters: Mapping[str, Array], places: int) -> int:

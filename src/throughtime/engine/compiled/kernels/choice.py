@@ -12,7 +12,7 @@ def write_choice(module: Module, target: Target) -> None:
     """``choose``: a symbol for each stream from its outputs, to ``ids`` and to part ``index`` of ``chosen``.
 
     ``top_k`` is K where all symbols take part, ``top_p`` is 2. ``p`` and ``heap`` are room for ``[N, K]`` numbers.
-    ``go`` becomes 0 where outputs are not finite.
+    ``fine`` becomes 0 where outputs are not finite.
     """
     module.declare("exp", "double", ["double"])
     sift = _write_sift(module)
@@ -21,10 +21,10 @@ def write_choice(module: Module, target: Target) -> None:
         target,
         "choose",
         "N K *o o_row double:temperature top_k double:top_p greedy key0 key1 i64*time double*p i64*heap i64*ids "
-        "i64*chosen i64*index i64*go",
+        "i64*chosen i64*index i64*fine",
     )
     N, K, o, o_row, temperature, top_k, top_p = k["N K o o_row temperature top_k top_p"]
-    time, ids, chosen, index, go = k["time ids chosen index go"]
+    time, ids, chosen, index, fine = k["time ids chosen index fine"]
     first, last = k.share(N)
     with k.loop(first, last) as n:
         line = o + n * o_row
@@ -37,7 +37,7 @@ def write_choice(module: Module, target: Target) -> None:
                 largest.set(value)
                 best.set(i)
         with k.when(~finite.get()):
-            go.store(k.constant("i64", 0))
+            fine.store(k.constant("i64", 0))
         with k.when((k["greedy"] == 0) & finite.get()):
             p, heap = k["p"] + n * K, k["heap"] + n * K
             most = largest.get().cast("fpext", "double")
@@ -63,9 +63,10 @@ def write_choice(module: Module, target: Target) -> None:
         (chosen + (index.load() * N + n)).store(best.get())
     k.give()
 
-    k = Kernel(module, target, "tick", "i64*index i64*time")
+    k = Kernel(module, target, "tick", "i64*index i64*time i64*fine i64*go")
     for counter in k["index time"]:
         counter.store(counter.load() + 1)
+    k["go"].store(k["fine"].load())  # not before all threads have looked at it
     k.give()
 
 

@@ -118,6 +118,9 @@ def _write_run(module: Module, target: Target, barrier: Function) -> Function:
         done.set(done.get() + 1)
         with f.when(done.get() < repeats):  # after the last barrier the job may be gone
             going.set(go.load_atomic() != 0)
+            with f.when(~going.get() & (threads > 1)):  # nobody leaves before all have looked
+                goal.set(goal.get() + threads)
+                f.call(barrier, pool, goal.get())
     if target.is_x86:
         f.call("llvm.x86.sse.ldmxcsr", before)
     f.give()
