@@ -17,8 +17,8 @@ from throughtime.engine.compiled import library
 from throughtime.engine.compiled.kernels.runtime import POOL_SIZE
 from throughtime.errors import ParameterError
 
-SMALL_WORK = 1_000_000
-"""With fewer multiplications than this a second thread costs more than it gains."""
+SMALL_WORK = 8_000_000
+"""With fewer multiplications a second thread gains little, and costs much where another process holds its core."""
 
 _chosen: int | None = None
 _pool: Pool | None = None
