@@ -39,7 +39,8 @@ def packing(target: Target, width: int, K: int, columns: int) -> Packing:
     rows = FEW_ROWS if K * columns <= FLOATS_IN_CACHE else MANY_ROWS
     group = blocks * width * target.lanes
     groups = max(1, FLOATS_PACKED // (rows * group))
-    return Packing(rows, groups, (-(-K // tile_rows) * tile_rows + groups * group) * rows)
+    a = -(-K // tile_rows) * (rows * tile_rows + target.lanes)
+    return Packing(rows, groups, a + rows * groups * group)
 
 
 def write_gradient(module: Module, target: Target, width: int) -> None:
@@ -73,42 +74,46 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
     sums_bias = (bias.cast("ptrtoint", "i64") != 0) & ((k.thread == 0) | ~by_rows)
     b_packed = k["scratch"] + k.thread * k["scratch_size"]
     a_packed = b_packed + at_once * panel
-    several = vector_of(tile_rows, "float")
+    panel_of_a = rows_at_once * tile_rows + L  # a row is written with more numbers than it has; the next mends that
+    several = 1 << (tile_rows - 1).bit_length()
+    wide = vector_of(several, "float")
+    offsets = [(gates + number).load() * L for number in range(width)]
 
     def pack_a(row0: Value, count: Value) -> None:
         """Packed as ``[tile][row][k of the tile]``."""
-        whole = k.minimum(last_k, K // tile_rows)
+        whole = k.minimum(last_k, k.select(K >= several, (K - several) // tile_rows + 1, 0))
+        rest = k.select(whole > first_k, whole, first_k)
         with k.loop(0, count) as row:
             line = a + (row0 + row) * a_row
+            packed = a_packed + row * tile_rows
             with k.loop(first_k, whole) as number:
-                place = a_packed + (number * rows_at_once + row) * tile_rows
-                place.store((line + number * tile_rows).load(several))
-            with k.loop(whole, last_k) as number, k.loop(0, tile_rows) as i:  # the last tile, filled up with zeros
-                place = a_packed + ((number * rows_at_once + row) * tile_rows + i)
-                source = line + (number * tile_rows + i)
+                (packed + number * panel_of_a).store((line + number * tile_rows).load(wide))
+            with k.loop(rest, last_k) as number, k.loop(0, tile_rows) as i:  # near the end of the row
                 value = k.variable(k.constant("float", 0.0))
                 with k.when(number * tile_rows + i < K):
-                    value.set(source.load())
-                place.store(value.get())
+                    value.set((line + (number * tile_rows + i)).load())
+                (packed + (number * panel_of_a + i)).store(value.get())
 
     def pack_b(row0: Value, count: Value, group0: Value, some: Value) -> None:
         """Packed as ``[group][row][block][slot][lane]``, zeros for blocks that there are not."""
-        with k.loop(0, count) as row, k.loop(0, some) as group:
-            line = b + (row0 + row) * b_row
-            place = b_packed + (group * panel + row * step)
-            for i in range(tile_blocks):
-                block = (group0 + group) * tile_blocks + i
+        whole = k.minimum(some, blocks // tile_blocks - group0)
 
-                def copy(i: int = i, block: Value = block, line: Pointer = line, place: Pointer = place) -> None:
+        def copy(source: Pointer, place: Pointer, i: int) -> None:
+            for number, offset in enumerate(offsets):
+                (place + (i * width + number) * L).store(k.v.load(source + offset))
+
+        with k.loop(0, count) as row:
+            line = b + ((row0 + row) * b_row + group0 * tile_blocks * b_block)
+            packed = b_packed + row * step
+            with k.loop(0, whole) as group:
+                for i in range(tile_blocks):
+                    copy(line + (group * tile_blocks + i) * b_block, packed + group * panel, i)
+            with k.loop(whole, some) as group:  # the last, of which some blocks are not there
+                for i in range(tile_blocks):
                     for number in range(width):
-                        value = k.v.load(line + (block * b_block + (gates + number).load() * L))
-                        (place + (i * width + number) * L).store(value)
-
-                def clear(i: int = i, place: Pointer = place) -> None:
-                    for number in range(width):
-                        (place + (i * width + number) * L).store(k.v.constant(0.0))
-
-                k.either(block < blocks, copy, clear)
+                        (packed + (group * panel + (i * width + number) * L)).store(k.v.constant(0.0))
+                    with k.when((group0 + group) * tile_blocks + i < blocks):
+                        copy(line + (group * tile_blocks + i) * b_block, packed + group * panel, i)
 
     def sum_bias(row0: Value, count: Value, group: Value, packed: Pointer) -> None:
         """Adds the packed columns up."""
@@ -138,7 +143,7 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
                 with k.loop(first_k, last_k) as number:
                     k.call(
                         tile,
-                        a_packed + number * rows_at_once * tile_rows,
+                        a_packed + number * panel_of_a,
                         packed,
                         count,
                         row0,
