@@ -224,10 +224,10 @@ class Pointer(Value):
         align = SIZES[element_of(value.type)]
         self.function.line(f"store {value.type} {value.text}, ptr {self.text}, align {align}")
 
-    def prefetch(self) -> None:
-        """Asks for what is here to be brought near; an address that is nobody's does no harm."""
+    def prefetch(self, *, near: bool = True) -> None:
+        """Asks for what is here, into the first cache or a farther one; an address that is nobody's does no harm."""
         self.function.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
-        self.function.line(f"call void @llvm.prefetch.p0(ptr {self.text}, i32 0, i32 3, i32 1)")
+        self.function.line(f"call void @llvm.prefetch.p0(ptr {self.text}, i32 0, i32 {3 if near else 2}, i32 1)")
 
     def load_atomic(self) -> Value:
         """The element, and with it all that was written before it was."""

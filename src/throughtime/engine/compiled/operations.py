@@ -111,7 +111,7 @@ class Operations(Engine):
         if isinstance(x, Tokens):
             total = parts.new_rows(x.size, K)
             parts.scatter(job, d_rows, _ids(x.ids), total, 1)
-            parts.unpack(job, Rows.records(_as_records(total.array), K), 1, d_weight)
+            parts.unpack(job, total, 1, d_weight)
             parts.sums(job, d_rows, ONE, d_bias, number)
         else:
             x_rows = Rows.plain(_plain(x), D)
@@ -326,12 +326,6 @@ def _aligned(x: Array) -> Array:
 
 def _unpadded(rows: Array, size: int) -> Array:
     return rows if rows.shape[-1] == size else np.ascontiguousarray(rows[..., :size])
-
-
-def _as_records(rows: Array) -> Array:
-    """Plain padded rows as records of one slot."""
-    lanes = host().lanes
-    return rows.reshape(len(rows), -1, 1, lanes)
 
 
 def some_lengths(lengths: Array | None, T: int) -> Array | None:

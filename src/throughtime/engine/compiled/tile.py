@@ -1,8 +1,8 @@
 """The register tile: the product of a few rows with a few vectors of columns, summed in registers.
 
 Columns stand in blocks of one vector of units; a block has one vector for each of its *slots* (the gates of a cell, or
-one). Weights are packed so that a tile reads them in order: ``[block][k][slot][lane]``. A row that is written has
-``[block][slot][lane]``, with room for more slots than are summed here.
+one). Weights are packed so that a tile reads them in order: ``[block][k][slot][lane]``. What is written may have room
+for more slots than are summed here.
 
 Every tile adds over k in the same order, with one accumulator for each sum: a row has the same bits in any company.
 """
@@ -18,6 +18,9 @@ from throughtime.engine.compiled.target import Target
 from throughtime.engine.compiled.vectors import Vectors
 
 MOST_ROWS = 8
+LINES_A_STEP = 2
+"""So many vectors of the weights that come next are asked for in each step of k."""
+FLOATS_ASKED_FOR = 1 << 16
 AHEAD = 16
 """So many k ahead, weights are asked for: the processor does not foresee all these streams by itself."""
 
@@ -85,6 +88,7 @@ class Tiles:
                 ("i64", "K"),
                 ("ptr", "w"),
                 ("i64", "w_block"),
+                ("ptr", "following"),
                 ("ptr", "starts"),
                 ("i64", "start_block"),
                 ("ptr", "bias"),
@@ -95,7 +99,7 @@ class Tiles:
             internal=True,
             inline=False,
         )
-        a, a_row, a_block, K, w, w_block, starts, start_block, bias, out, out_row, out_block = f.arguments
+        a, a_row, a_block, K, w, w_block, following, starts, start_block, bias, out, out_row, out_block = f.arguments
         v = Vectors(f, self.target)
         L, width = v.lanes, len(self.slots.places)
         biases = 1 + max((start.slot for start in self.slots.starts if start.of == "bias"), default=0)
@@ -121,6 +125,8 @@ class Tiles:
                 for slot in range(width):
                     ahead = (k_of_weights + AHEAD) * (width * L) + w_block * block + slot * L
                     (w + ahead).prefetch()
+            for line in range(LINES_A_STEP):
+                (following + (k_of_weights * LINES_A_STEP + line) * L).prefetch(near=False)
             for row in range(rows):
                 x = v.splat(places[row].load())
                 for column, weight in enumerate(weights):
@@ -150,12 +156,12 @@ class Tiles:
         kernel: Kernel,
         rows: Value,
         blocks: Value,
-        call: Callable[[Callable[..., None], Value, Value, Value, int], None],
+        call: Callable[[Callable[..., None], Value, Value, Value, int, Value], None],
     ) -> None:
         """Goes through ``rows`` and ``blocks`` tile by tile, the rows in groups of nearly equal size.
 
-        ``call(tile, row, count, block, width)`` is asked to run ``tile(*arguments)`` for ``count`` rows from ``row``
-        on, and ``width`` blocks from ``block`` on.
+        ``call(tile, row, count, block, width, group)`` is asked to run ``tile(*arguments)`` for ``count`` rows from
+        ``row`` on, which are group number ``group``, and ``width`` blocks from ``block`` on.
         """
         f = kernel
         groups = (rows + (self.rows - 1)) // self.rows
@@ -180,8 +186,21 @@ class Tiles:
 
                         f.switch(count, fitting, run)
 
-                    call(tile, row, count, block, width)
+                    call(tile, row, count, block, width, group)
                 done.set(block + width)
+
+    def following(
+        self, k: Kernel, w: Pointer, w_block: Value, block: Value, width: int, end: Value, first: Value, group: Value
+    ) -> Pointer:
+        """Which weights to ask for meanwhile: for each of the first groups of rows a part of those behind this block.
+
+        Behind the last block comes the first. Weights of many k would drive others out of the second-level cache.
+        """
+        columns = width * len(self.slots.places)
+        behind = k.select(block + width < end, block + width, first)
+        part = w + (behind * w_block + group * LINES_A_STEP * (w_block // len(self.slots.places)))
+        asks = (group * LINES_A_STEP < columns) & (w_block * width <= FLOATS_ASKED_FOR)
+        return k.select_pointer(asks, part, w + block * w_block)
 
 
 def best_shape(registers: int, width: int) -> tuple[int, int]:

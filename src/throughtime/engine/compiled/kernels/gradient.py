@@ -1,13 +1,15 @@
 """Gradients of weights: ``x^T d`` summed over all rows, and the sums of ``d`` for biases.
 
 Each thread owns columns (or, where there are few, rows of the result) and runs over all time steps and sequences in
-order, so that a gradient does not depend on the number of threads. The rows are taken in parts, which are packed into a
-thread's own scratch memory, where a tile finds them side by side; the sum of each part is added to the result.
+order, so that a gradient does not depend on the number of threads. The rows are taken in parts; the sum of each part
+is added to the result. The factors of a part are packed into a thread's own scratch memory, where a tile finds them
+side by side, unless their rows are short and so close together anyway.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from throughtime.engine.compiled.kernel import Kernel
 from throughtime.engine.compiled.llvm import Function, Module, Pointer, Value, vector_of
@@ -20,6 +22,8 @@ FEW_ROWS, MANY_ROWS = 128, 512
 the result is too large for the second-level cache and is to be passed through less often."""
 FLOATS_IN_CACHE = 1 << 18
 """What the second-level cache has room for beside other things."""
+FLOATS_APART = 256
+"""Rows that are further apart than so many floats are packed: they would share a few lines of the first-level cache."""
 FLOATS_PACKED = 1 << 17
 """So many floats of columns are packed together."""
 
@@ -81,7 +85,7 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
 
     def pack_a(row0: Value, count: Value) -> None:
         """Packed as ``[tile][row][k of the tile]``."""
-        whole = k.minimum(last_k, k.select(K >= several, (K - several) // tile_rows + 1, 0))
+        whole = k.minimum(last_k, k.select(several <= K, (K - several) // tile_rows + 1, 0))
         rest = k.select(whole > first_k, whole, first_k)
         with k.loop(0, count) as row:
             line = a + (row0 + row) * a_row
@@ -94,9 +98,16 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
                     value.set((line + (number * tile_rows + i)).load())
                 (packed + (number * panel_of_a + i)).store(value.get())
 
-    def pack_b(row0: Value, count: Value, group0: Value, some: Value) -> None:
+    packed_offsets = k.room("i64", width)
+    for number in range(width):
+        (packed_offsets.to("i64") + number).store(k.constant("i64", number * L))
+    own_offsets = k.room("i64", width)
+    for number, offset in enumerate(offsets):
+        (own_offsets.to("i64") + number).store(offset)
+    far_apart = b_row > FLOATS_APART
+
+    def pack_b(row0: Value, count: Value, group0: Value, some: Value, whole: Value) -> None:
         """Packed as ``[group][row][block][slot][lane]``, zeros for blocks that there are not."""
-        whole = k.minimum(some, blocks // tile_blocks - group0)
 
         def copy(source: Pointer, place: Pointer, i: int) -> None:
             for number, offset in enumerate(offsets):
@@ -105,7 +116,7 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
         with k.loop(0, count) as row:
             line = b + ((row0 + row) * b_row + group0 * tile_blocks * b_block)
             packed = b_packed + row * step
-            with k.loop(0, whole) as group:
+            with k.loop(k.select(far_apart, k.constant("i64", 0), whole), whole) as group:
                 for i in range(tile_blocks):
                     copy(line + (group * tile_blocks + i) * b_block, packed + group * panel, i)
             with k.loop(whole, some) as group:  # the last, of which some blocks are not there
@@ -115,17 +126,20 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
                     with k.when((group0 + group) * tile_blocks + i < blocks):
                         copy(line + (group * tile_blocks + i) * b_block, packed + group * panel, i)
 
-    def sum_bias(row0: Value, count: Value, group: Value, packed: Pointer) -> None:
-        """Adds the packed columns up."""
+    def sum_bias(row0: Value, count: Value, group: Value, part: tuple[Any, ...]) -> None:
+        """Adds the columns up."""
+        start, row_step, block_step, places = part
         totals = [k.variable(k.v.constant(0.0)) for _ in range(tile_blocks * width)]
+        slots = [(places + number).load() for number in range(width)]
         with k.loop(0, count) as row:
             for number, total in enumerate(totals):
-                total.set(total.get() + k.v.load(packed + (row * step + number * L)))
+                place = start + (row * row_step + block_step * (number // width) + slots[number % width])
+                total.set(total.get() + k.v.load(place))
         for number, total in enumerate(totals):
-            block = group * tile_blocks + number // width
-            with k.when(block < blocks):
-                mask = k.v.mask(H - block * L)
-                place = bias + (H * (number % width) + block * L)
+            one = group * tile_blocks + number // width
+            with k.when(one < blocks):
+                mask = k.v.mask(H - one * L)
+                place = bias + (H * (number % width) + one * L)
                 with k.when(row0 > 0):
                     total.set(k.v.load_masked(place, mask) + total.get())
                 k.v.store_masked(place, total.get(), mask)
@@ -135,34 +149,42 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
         pack_a(row0, count)
         with k.loop(first_group, last_group, at_once) as group0:
             some = k.minimum(last_group - group0, at_once)
-            pack_b(row0, count, group0, some)
+            whole = k.minimum(some, blocks // tile_blocks - group0)
+            pack_b(row0, count, group0, some, whole)
             with k.loop(0, some) as group:
-                packed = b_packed + group * panel
+                here = b + (row0 * b_row + (group0 + group) * tile_blocks * b_block)
+                packs = far_apart | (group >= whole)
+                part = (
+                    k.select_pointer(packs, b_packed + group * panel, here),
+                    k.select(packs, k.constant("i64", step), b_row),
+                    k.select(packs, k.constant("i64", width * L), b_block),
+                    k.select_pointer(packs, packed_offsets, own_offsets).to("i64"),
+                )
                 with k.when(sums_bias):
-                    sum_bias(row0, count, group0 + group, packed)
-                with k.loop(first_k, last_k) as number:
+                    sum_bias(row0, count, group0 + group, part)
+                with k.loop(first_k, last_k) as tile_number:
                     k.call(
                         tile,
-                        a_packed + number * panel_of_a,
-                        packed,
+                        a_packed + tile_number * panel_of_a,
+                        *part,
                         count,
                         row0,
                         c,
                         columns,
                         H,
                         (group0 + group) * tile_blocks,
-                        number * tile_rows,
+                        tile_number * tile_rows,
                         K,
                     )
     k.give()
 
 
 def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: int) -> Function:
-    """Adds the products of ``count`` packed rows to a few rows and blocks of the result, or sets it to them."""
-    names = ("a", "b", "count", "row0", "c", "columns", "H", "block0", "k0", "K")
-    types = [("ptr" if name in ("a", "b", "c") else "i64", name) for name in names]
+    """Adds the products of ``count`` rows to a few rows and blocks of the result, or sets it to them."""
+    names = ("a", "b", "b_row", "b_block", "slots", "count", "row0", "c", "columns", "H", "block0", "k0", "K")
+    types = [("ptr" if name in ("a", "b", "slots", "c") else "i64", name) for name in names]
     f = Function(module, f"gradient_{width}_tile", types, internal=True, inline=False)
-    a, b, count, row0, c, columns, H, block0, k0, K = f.arguments
+    a, b, b_row, b_block, slots, count, row0, c, columns, H, block0, k0, K = f.arguments
     v = Vectors(f, target)
     L = v.lanes
     masks = [v.mask(H - (block0 + i) * L) for i in range(blocks)]
@@ -181,10 +203,11 @@ def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: i
         for _, place, _ in each_place(row):
             place.prefetch()  # a place beyond the result is not read by this
     step = blocks * width
+    places = [b + (b_block * i + (slots.to("i64") + slot).load()) for i in range(blocks) for slot in range(width)]
     with f.loop(0, count) as m:
-        columns_of_b = [v.load(b + (m * (step * L) + column * L)) for column in range(step)]
-        for column in range(step):
-            (b + ((m + AHEAD) * (step * L) + column * L)).prefetch()
+        columns_of_b = [v.load(place + m * b_row) for place in places]
+        for place in places:
+            (place + (m + AHEAD) * b_row).prefetch()
         for row in range(rows):
             x = v.splat((a + (m * rows + row)).load())
             for column, value in enumerate(columns_of_b):

@@ -32,7 +32,7 @@ def write_product(module: Module, target: Target, width: int, read: tuple[int, .
     first, last, first_block, last_block = k.share_rows_or_blocks(rows, blocks)
     with k.loop(first, last, ROWS_AT_ONCE) as row0:
 
-        def run(tile: Callable[..., None], row: Value, count: Value, place: Value, _: int) -> None:
+        def run(tile: Callable[..., None], row: Value, count: Value, place: Value, several: int, group: Value) -> None:
             block = first_block + place
             tile(
                 a + (row0 + row) * a_row,
@@ -41,6 +41,7 @@ def write_product(module: Module, target: Target, width: int, read: tuple[int, .
                 K,
                 w + block * w_block,
                 w_block,
+                tiles.following(k, w, w_block, block, several, last_block, first_block, group),
                 w,
                 k.constant("i64", 0),
                 bias + block * (width * L),

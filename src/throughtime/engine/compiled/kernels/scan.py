@@ -100,7 +100,9 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
     with k.loop(0, T) as t:
         if cell.recurrent:
 
-            def run(tile: Callable[..., None], row: Value, count: Value, place: Value, width: int) -> None:
+            def run(
+                tile: Callable[..., None], row: Value, count: Value, place: Value, width: int, group: Value
+            ) -> None:
                 n, block = first + row, first_block + place
                 with k.loop(0, count) as i:
                     (start_places.to("ptr") + i).store(start_of(t * N + n + i) + block * start_block)
@@ -112,6 +114,7 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
                     H,
                     w + block * w_block,
                     w_block,
+                    tiles.following(k, w, w_block, block, width, last_block, first_block, group),
                     start_places,
                     start_block,
                     e + block * (len(cell.apart) * L),
@@ -193,7 +196,7 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
     def multiply(t: Value, K: Value, after: Callable[..., None] | None) -> None:
         """``d_h`` of the rows, from the gradients of step t + 1 and those of the outputs of step t."""
 
-        def run(tile: Callable[..., None], row: Value, count: Value, block: Value, width: int) -> None:
+        def run(tile: Callable[..., None], row: Value, count: Value, block: Value, width: int, group: Value) -> None:
             n = first + row
             with k.loop(0, count) as i:
                 start = d_y + (t * d_y_step + (n + i) * d_y_row + block * L)
@@ -206,6 +209,7 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
                 K,
                 w + block * w_block,
                 w_block,
+                tiles.following(k, w, w_block, block, width, blocks, k.constant("i64", 0), group),
                 start_places,
                 k.constant("i64", L),
                 zeros,
