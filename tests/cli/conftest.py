@@ -5,7 +5,10 @@ from tests.trained import TEXT, fitted
 from typer import rich_utils
 from typer.testing import CliRunner
 
+from throughtime import cells
 from throughtime.cli.app import app
+from throughtime.engine.compiled import library
+from throughtime.optimizers import RULES
 
 SMALL = ["--hidden-size", "8", "--seq-len", "16", "--max-steps", "20", "--learning-rate", "0.02", "--seed", "1"]
 """The options of tests.trained.small."""
@@ -38,3 +41,13 @@ def model(tmp_path):
     path = tmp_path / "trained.safetensors"
     fitted().save(path)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled():
+    """What is compiled is said on standard error: let it be said before these tests look there."""
+    library.common()
+    for name in cells.names():
+        library.of_cell(cells.get(name))
+    for rule in RULES.values():
+        library.of_rule(rule())
