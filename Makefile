@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-oracles lint format docs bench clean
+.PHONY: demo test test-oracles test-processors lint format docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/throughtime demo
@@ -14,6 +14,11 @@ test: $(VENV)/.test
 
 test-oracles: $(VENV)/.oracles
 	OPENBLAS_NUM_THREADS=1 $(PYTEST) tests/oracles
+
+# The compiled engine as other x86-64 processors run it: AVX2, and what all of them have.
+test-processors: $(VENV)/.test
+	THROUGHTIME_CPU_NAME=haswell OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto tests/engine/compiled
+	THROUGHTIME_CPU_NAME=x86-64 OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto tests/engine/compiled
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
