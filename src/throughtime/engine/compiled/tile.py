@@ -121,12 +121,13 @@ class Tiles:
                 for block in range(blocks)
                 for slot in range(width)
             ]
-            for block in range(blocks):
-                for slot in range(width):
-                    ahead = (k_of_weights + AHEAD) * (width * L) + w_block * block + slot * L
-                    (w + ahead).prefetch()
-            for line in range(LINES_A_STEP):
-                (following + (k_of_weights * LINES_A_STEP + line) * L).prefetch(near=False)
+            if rows > 1:  # a single row waits for nothing but loads, and these would be more of them
+                for block in range(blocks):
+                    for slot in range(width):
+                        ahead = (k_of_weights + AHEAD) * (width * L) + w_block * block + slot * L
+                        (w + ahead).prefetch()
+                for line in range(LINES_A_STEP):
+                    (following + (k_of_weights * LINES_A_STEP + line) * L).prefetch(near=False)
             for row in range(rows):
                 x = v.splat(places[row].load())
                 for column, weight in enumerate(weights):
