@@ -1,7 +1,8 @@
 """How well a character model writes Shakespeare after three minutes, and after ten, on this machine.
 
 Tiny Shakespeare (1.1 MB; the file of the char-rnn and nanoGPT repositories): the first 90 % are learned, the last 10 %
-are scored once, every character, in nats. Settings are those found by tuning inside the first 90 %. The time is that of ``fit``, from the text to the trained model; a cold compile comes on top.
+are scored once, every character, in nats. Settings are those found by tuning inside the first 90 %. The time is that of
+``fit``, from the text to the trained model; a cold compile comes on top.
 
 For comparison, nanoGPT's README gives 1.4697 nats after about 3 minutes on an A100, and 1.88 for its CPU recipe of
 about 3 minutes.
