@@ -2,34 +2,17 @@
 
 import numpy as np
 import pytest
+from tests.benchmark.material import computes_the_same, label, pairs
 
 from throughtime.benchmark import Job, peers
 from throughtime.benchmark.correctness import compare, expected
 from throughtime.benchmark.jobs import LEARNING_RATE
 from throughtime.errors import Disagreement
 
-JOBS = [
-    *(Job("text", cell, 8, 2, 5) for cell in ("elman", "gru", "lstm")),
-    Job("dense", "gru", 8, 2, 5, K=1),
-    Job("words", "lstm", 8, 2, 5, K=100),
-    Job("classic", "elman", 8, 1, 5),
-    Job("generation", "lstm", 8),
-    Job("step", "lstm", 8),
-]
-PAIRS = [(name, job) for name in peers.PEERS for job in JOBS if peers.get(name).takes(job)]
 
-
-def findings(name, job):
-    if why := peers.missing(name):
-        pytest.skip(why)
-    return {entry: made.check() for entry, made in peers.get(name).entries(job, 1).items()}
-
-
-@pytest.mark.parametrize(("name", "job"), PAIRS, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("name", "job"), pairs(needing=False), ids=label)
 def test_a_peer_computes_the_same(name, job):
-    reference = expected(job)
-    for entry, found in findings(name, job).items():
-        compare(f"{name} {entry}", job.name, found, reference)
+    computes_the_same(name, job)
 
 
 @pytest.fixture
@@ -39,7 +22,7 @@ def job():
 
 @pytest.fixture
 def ours(job):
-    return findings("throughtime", job)[""]
+    return peers.get(peers.US).entries(job, 1)[""].check()
 
 
 def test_ours_gives_all_that_is_compared(job, ours):

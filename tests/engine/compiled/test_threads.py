@@ -149,20 +149,23 @@ with using(2):
 
 @pytest.mark.parametrize("size", [16, 400])
 def test_an_interruption_ends_a_training_soon(size):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", LONG.format(size=size)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout.readline() == "started\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    began = time.perf_counter()
-    _, said = process.communicate(timeout=20)
-    assert time.perf_counter() - began < 2
+    ) as process:
+        try:
+            assert process.stdout.readline() == "started\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            began = time.perf_counter()
+            _, said = process.communicate(timeout=20)
+            assert time.perf_counter() - began < 2
+        finally:
+            process.kill()
     assert "KeyboardInterrupt" in said
     assert process.returncode != 0
 

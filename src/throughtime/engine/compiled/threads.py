@@ -105,18 +105,20 @@ class Pool:
 
 
 def run(job: int, threads: int) -> bool:
-    """Runs the job (an address) if the pool is free; whether it was."""
+    """Runs the job (an address) if the pool is free; whether it was.
+
+    An interruption between taking and giving back would leave the pool taken for ever; only ``with`` rules that out.
+    Where two threads find the pool free at once, the second waits for one job.
+    """
     global _pool
-    if not _taken.acquire(blocking=False):
+    if _taken.locked():
         return False
-    try:
+    with _taken:
         if _pool is None or _pool.process != os.getpid() or _pool.size < threads:
             if _pool is not None:
                 _pool.end()
             _pool = Pool(threads)
         _pool.dispatch(job)
-    finally:
-        _taken.release()
     return True
 
 
