@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from throughtime.engine.compiled import cache
+from throughtime.engine.compiled.layers import can_plan
 from throughtime.engine.compiled.operations import FLOATS_AT_ONCE, Operations, some_lengths
 from throughtime.engine.compiled.passes import Generation, Passes, SingleStep
-from throughtime.engine.compiled.plan import can_plan, work_of
+from throughtime.engine.compiled.plan import work_of
 from throughtime.engine.compiled.threads import number_for
 from throughtime.engine.compiled.training import TrainingSteps
 from throughtime.engine.protocol import (

@@ -16,7 +16,7 @@ from throughtime.engine.choice import choose
 from throughtime.engine.compiled import library, parts
 from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.layout import RecordLayout, padded
-from throughtime.engine.compiled.parts import ONE, Rows
+from throughtime.engine.compiled.rows import ONE, Rows, new_records, new_rows
 from throughtime.engine.compiled.target import host
 from throughtime.engine.compiled.threads import number_for
 from throughtime.engine.protocol import (
@@ -81,7 +81,7 @@ class Operations(Engine):
     def embed_back(self, ids: Array, table: Array, d_y: Array) -> Array:
         job = Job()
         d_rows = Rows.plain(_aligned(d_y), d_y.shape[-1])
-        total = parts.new_rows(len(table), table.shape[1])
+        total = new_rows(len(table), table.shape[1])
         parts.scatter(job, d_rows, _ids(ids), total, 1)
         job.run(number_for(d_y.size * 16))
         return np.ascontiguousarray(total.array[:, : table.shape[1]])
@@ -89,7 +89,7 @@ class Operations(Engine):
     def product(self, x: Signal, weight: Array, bias: Array) -> Array:
         K = weight.shape[1]
         T, N = x.ids.shape if isinstance(x, Tokens) else x.shape[:2]
-        out = parts.new_rows(T * N, K)
+        out = new_rows(T * N, K)
         job = Job()
         if isinstance(x, Tokens):
             parts.pick(job, weight, bias, _ids(x.ids), 1, out)
@@ -109,7 +109,7 @@ class Operations(Engine):
         d_weight, d_bias = np.empty_like(weight), np.empty(K, self.dtype)
         job = Job()
         if isinstance(x, Tokens):
-            total = parts.new_rows(x.size, K)
+            total = new_rows(x.size, K)
             parts.scatter(job, d_rows, _ids(x.ids), total, 1)
             parts.unpack(job, total, 1, d_weight)
             parts.sums(job, d_rows, ONE, d_bias, number)
@@ -118,7 +118,7 @@ class Operations(Engine):
             parts.gradient(job, library.common(), x_rows, d_rows, ONE, d_weight, d_bias, number)
         d_x = None
         if needs_input:
-            d_x = parts.new_rows(T * N, D)
+            d_x = new_rows(T * N, D)
             parts.product_back(job, library.common(), ONE, d_rows, self._pack(weight, K, ONE, back=True), d_x)
         job.run(number)
         return None if d_x is None else _unpadded(d_x.array, D).reshape(T, N, D), d_weight, d_bias
@@ -160,7 +160,7 @@ class Operations(Engine):
     ) -> _ScanTape:
         T, N = x.ids.shape if isinstance(x, Tokens) else x.shape[:2]
         H, layout, routines = state[0].shape[1], RecordLayout(cell), library.of_cell(cell)
-        records = parts.new_records(T * N, H, layout.slots)
+        records = new_records(T * N, H, layout.slots)
         histories = [room((T + 1, N, padded(H, host().lanes))) for _ in state]
         for history, value in zip(histories, state, strict=True):
             history[0, :, :H], history[0, :, H:] = value, 0
@@ -195,7 +195,7 @@ class Operations(Engine):
         number = number_for(T * N * H * H * len(cell.gates))
         if tape.reverse:
             d_outputs = _reversed(d_outputs, tape.lengths)
-        carries = [parts.new_rows(N, H, zero=True).array for _ in cell.states]
+        carries = [new_rows(N, H, zero=True).array for _ in cell.states]
         for carry, value in zip(carries, d_final or (), strict=False):
             carry[:, :H] = value
         W = None if weights.W is None else self._pack(weights.W, H, layout.gates, back=True)
@@ -216,7 +216,7 @@ class Operations(Engine):
         for slot, total in zip(layout.vectors, d_p, strict=True):
             parts.sums(job, tape.records, (slot,), total, number)
         if isinstance(x, Tokens):
-            table = parts.new_records(D, H, len(cell.gates))
+            table = new_records(D, H, len(cell.gates))
             parts.scatter(job, tape.records, _ids(x.ids), table, len(cell.gates))
             parts.unpack(job, table, len(cell.gates), d_U)
             parts.sums(job, tape.records, layout.gates, d_b, number)
@@ -224,7 +224,7 @@ class Operations(Engine):
             parts.gradient(job, routines, Rows.plain(_plain(x), D), tape.records, layout.gates, d_U, d_b, number)
         d_x = None
         if needs_input and not isinstance(x, Tokens):
-            d_rows = parts.new_rows(T * N, D)
+            d_rows = new_rows(T * N, D)
             U = self._pack(weights.U, H, layout.gates, back=True)
             parts.product_back(job, routines, layout.gates, tape.records, U, d_rows)
         job.run(number)

@@ -7,7 +7,6 @@ before the job does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,53 +16,11 @@ from throughtime.engine.compiled import library
 from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.kernels.gradient import packing
 from throughtime.engine.compiled.kernels.learning import PART
-from throughtime.engine.compiled.layout import blocks_of, padded
+from throughtime.engine.compiled.layout import blocks_of
 from throughtime.engine.compiled.library import Library
+from throughtime.engine.compiled.rows import ONE, Rows
 from throughtime.engine.compiled.target import host
 from throughtime.engine.protocol import Array
-
-ONE = (0,)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of numbers in memory: plain (``slots`` 1, padded or not) or records.
-
-    ``row`` is the distance of two rows, ``block`` that of two blocks of units, in floats.
-    """
-
-    array: Array
-    count: int
-    size: int
-    row: int
-    block: int
-
-    @classmethod
-    def plain(cls, array: Array, size: int) -> Rows:
-        """The rows of an array ``[..., width]``, of which the first ``size`` numbers are meant."""
-        width = array.shape[-1]
-        return cls(array, array.size // width, size, width, host().lanes)
-
-    @classmethod
-    def records(cls, array: Array, size: int) -> Rows:
-        """The rows of an array ``[rows, block, slot, lane]`` of ``size`` units."""
-        rows, blocks, slots, lanes = array.shape
-        return cls(array, rows, size, blocks * slots * lanes, slots * lanes)
-
-    @property
-    def blocks(self) -> int:
-        return blocks_of(self.size, host().lanes)
-
-
-def new_rows(count: int, size: int, *, zero: bool = False) -> Rows:
-    """Plain rows, padded."""
-    return Rows.plain(room((count, padded(size, host().lanes)), zero=zero), size)
-
-
-def new_records(count: int, size: int, slots: int) -> Rows:
-    """Records of ``slots`` values for each unit."""
-    lanes = host().lanes
-    return Rows.records(room((count, blocks_of(size, lanes), slots, lanes)), size)
 
 
 def _numbered(name: str, arrays: Sequence[Array]) -> dict[str, Any]:
@@ -276,6 +233,32 @@ def parts_of_norm(count: int) -> int:
     return -(-count // PART)
 
 
+def _steps(
+    records: Rows,
+    histories: Sequence[Array],
+    W: Array | None,
+    vectors: Sequence[Array],
+    lengths: Array | None,
+) -> dict[str, Any]:
+    """What the steps of a cell need in either direction."""
+    steps, N, width = histories[0].shape
+    return dict(
+        T=steps - 1,
+        N=N,
+        H=records.size,
+        blocks=records.blocks,
+        row=width,
+        w=W,
+        w_block=0 if W is None else W[0].size,
+        record=records.array,
+        record_row=records.row,
+        record_block=records.block,
+        lengths=lengths,
+        **_numbered("state", histories),
+        **_numbered("p", vectors),
+    )
+
+
 def scan(
     job: Job,
     cell: Cell,
@@ -291,27 +274,14 @@ def scan(
 ) -> None:
     """All steps of a cell forward. Input parts stand in the records, or in a table's row for each id."""
     starts = records if table is None else table
-    steps, N, width = histories[0].shape
     job.add(
         library.of_cell(cell)["scan"],
-        T=steps - 1,
-        N=N,
-        H=records.size,
-        blocks=records.blocks,
-        row=width,
-        w=W,
-        w_block=0 if W is None else W[0].size,
         e=e,
         starts=starts.array,
         ids=None if table is None else ids,
         start_row=starts.row,
         start_block=starts.block,
-        record=records.array,
-        record_row=records.row,
-        record_block=records.block,
-        lengths=lengths,
-        **_numbered("state", histories),
-        **_numbered("p", vectors),
+        **_steps(records, histories, W, vectors, lengths),
     )
 
 
@@ -329,29 +299,17 @@ def scan_back(
     to_start: bool,
 ) -> None:
     """All steps of a cell back. ``d_y`` is ``[T, N, padded H]``."""
-    steps, N, width = histories[0].shape
+    _, N, width = histories[0].shape
     job.add(
         library.of_cell(cell)["scan_back"],
-        T=steps - 1,
-        N=N,
-        H=records.size,
-        blocks=records.blocks,
-        row=width,
-        w=W,
-        w_block=0 if W is None else W[0].size,
         zeros=room(width, zero=True),
         d_y=d_y,
         d_y_step=N * d_y.shape[-1],
         d_y_row=d_y.shape[-1],
         d_h=room((N, width)),
-        record=records.array,
-        record_row=records.row,
-        record_block=records.block,
-        lengths=lengths,
         to_start=to_start,
-        **_numbered("state", histories),
         **_numbered("carry", carries),
-        **_numbered("p", vectors),
+        **_steps(records, histories, W, vectors, lengths),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from throughtime.engine.compiled import library, parts
 from throughtime.engine.compiled.job import Job, room
+from throughtime.engine.compiled.layers import plan_network
 from throughtime.engine.compiled.plan import Plan, work_of
 from throughtime.engine.protocol import Array, NetworkState, StepResult
 from throughtime.errors import ShapeError
@@ -65,63 +66,15 @@ class TrainingSteps:
         )
         self.results = np.zeros((self.capacity, 3))
         self.before = before or {name: w.copy() for name, w in parameters.items()}
-        self._data: list[Array] = []
         plan = self.plan
         self.inputs = self._fetched(plan.inputs)
         self.fresh = self._fetched(plan.fresh)
         self.lengths = None if plan.lengths is None else self._fetched(plan.lengths)
         counts = len(optimizer.rule.program.inputs) - 2 - len(optimizer.rule.slots)
-        coefficients = np.zeros((2, counts))
-        self.coefficients = self._fetched(coefficients)
+        self._coefficients = np.zeros((2, counts))
+        self.coefficients = self._fetched(self._coefficients)
         self._add_loss(T, N)
-        total, clipped, norm, scale = (np.zeros(1) for _ in range(4))
-        sound = np.ones(1, np.int64)
-        gradients = [plan.gradients[name] for name in parameters]
-        parts.norm(self.job, gradients, None, total)
-        if optimizer.clip_value is not None:
-            parts.norm(self.job, gradients, optimizer.clip_value, clipped)
-        clip_norm = np.inf if optimizer.clip_norm is None else optimizer.clip_norm
-        common = library.common()
-        self.job.add(
-            common["clip"],
-            alone=True,
-            loss=self.loss,
-            squares=total,
-            clipped=total if optimizer.clip_value is None else clipped,
-            clip_norm=clip_norm,
-            norm=norm,
-            scale=scale,
-            go=self.go,
-            sound=sound,
-        )
-        for name, w in parameters.items():
-            k = coefficients[0 if optimizer.decays(w) else 1]
-            slots = optimizer.slots[name]
-            parts.update(
-                self.job,
-                optimizer.rule,
-                w,
-                plan.gradients[name],
-                slots,
-                k,
-                optimizer.clip_value,
-                scale,
-                self.go,
-                sound,
-                self.before[name],
-            )
-        self.job.wait()
-        self.job.add(
-            common["report"],
-            alone=True,
-            loss=self.loss,
-            norm=norm,
-            results=self.results,
-            index=self.index,
-            step=self.step,
-            go=self.go,
-            sound=sound,
-        )
+        self._add_update()
 
     def _fetched(self, target: Array | None) -> Array:
         """Room for the data of all steps of a call, and the kernel that fetches those of one step."""
@@ -149,10 +102,58 @@ class TrainingSteps:
         weights = np.zeros((T, N))
         self.targets, self.weights = self._fetched(targets), self._fetched(weights)
         self.job.wait()
-        outputs = self.plan.forward()
+        outputs, back = plan_network(self.plan, self.network.stages)
         self.loss, losses = np.zeros(1), np.zeros(T * N)
         parts.loss(self.job, objective.kernel, outputs, targets, weights, losses, self.loss)
-        self.plan.back(outputs)
+        back(outputs)
+
+    def _add_update(self) -> None:
+        """The norm, clipping, the optimizer's rule on all parameters, and what is reported of the step."""
+        job, optimizer, gradients, common = self.job, self.optimizer, self.plan.gradients, library.common()
+        squares, clipped, norm, scale = (np.zeros(1) for _ in range(4))
+        sound = np.ones(1, np.int64)
+        in_order = [gradients[name] for name in self.network.parameters]
+        parts.norm(job, in_order, None, squares)
+        if optimizer.clip_value is not None:
+            parts.norm(job, in_order, optimizer.clip_value, clipped)
+        job.add(
+            common["clip"],
+            alone=True,
+            loss=self.loss,
+            squares=squares,
+            clipped=squares if optimizer.clip_value is None else clipped,
+            clip_norm=np.inf if optimizer.clip_norm is None else optimizer.clip_norm,
+            norm=norm,
+            scale=scale,
+            go=self.go,
+            sound=sound,
+        )
+        for name, w in self.network.parameters.items():
+            parts.update(
+                job,
+                optimizer.rule,
+                w,
+                gradients[name],
+                optimizer.slots[name],
+                self._coefficients[0 if optimizer.decays(w) else 1],
+                optimizer.clip_value,
+                scale,
+                self.go,
+                sound,
+                self.before[name],
+            )
+        job.wait()
+        job.add(
+            common["report"],
+            alone=True,
+            loss=self.loss,
+            norm=norm,
+            results=self.results,
+            index=self.index,
+            step=self.step,
+            go=self.go,
+            sound=sound,
+        )
 
     def run(self, batches: Sequence[Any], state: NetworkState, step: int, rates: Sequence[float]) -> list[StepResult]:
         """Trains on at most ``capacity`` batches; ``state`` is changed to that after the last."""

@@ -40,7 +40,7 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
     )
     T, N, H, blocks, row_size, w, w_block, e = k["T N H blocks row w w_block e"]
     starts, ids, start_row, start_block = k["starts ids start_row start_block"]
-    record, record_row, record_block, lengths = k["record record_row record_block lengths"]
+    record, record_row, record_block = k["record record_row record_block"]
     apart = [gate in cell.apart for gate in cell.gates]
     slots = Slots(
         tuple(
@@ -53,7 +53,6 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
     start_places = k.room("ptr", 8)
     first, last, first_block, last_block = k.share_rows_or_blocks(N, blocks, T == 1)  # blocks meet in the next step
     has_ids = ids.cast("ptrtoint", "i64") != 0
-    has_lengths = lengths.cast("ptrtoint", "i64") != 0
 
     def start_of(m: Value) -> Pointer:
         """The input part of row m."""
@@ -90,12 +89,7 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
         (k[states[0]] + ((t * N + n + N) * row_size + block * L)).store(k.v.constant(0.0))
 
     def step(t: Value, n: Value, count: Value, block: Value, width: Value) -> None:
-        with k.loop(n, n + count) as one:
-            running = k.variable(k.constant("i1", True))
-            with k.when(has_lengths):
-                running.set(t < (lengths + one).load())
-            with k.loop(block, block + width) as b:
-                k.either(running.get(), lambda: step_one(t, one, b), lambda: end_one(t, one, b))
+        _each_unit(k, t, (n, n + count), (block, block + width), step_one, end_one)
 
     with k.loop(0, T) as t:
         if cell.recurrent:
@@ -130,6 +124,25 @@ def write_scan(module: Module, target: Target, cell: Cell) -> None:
     k.give()
 
 
+def _each_unit(
+    k: Kernel,
+    t: Value,
+    rows: tuple[Value, Value],
+    blocks: tuple[Value, Value],
+    run: Callable[[Value, Value, Value], None],
+    end: Callable[[Value, Value, Value], None],
+) -> None:
+    """``run(t, row, block)`` for each vector of units at step t, but ``end`` where the sequence has ended."""
+    lengths = k["lengths"]
+    has_lengths = lengths.cast("ptrtoint", "i64") != 0
+    with k.loop(*rows) as n:
+        running = k.variable(k.constant("i1", True))
+        with k.when(has_lengths):
+            running.set(t < (lengths + n).load())
+        with k.loop(*blocks) as block:
+            k.either(running.get(), lambda: run(t, n, block), lambda: end(t, n, block))
+
+
 def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
     """``scan_back``: all steps back.
 
@@ -151,19 +164,19 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
     )
     T, N, H, blocks, row_size, w, w_block, zeros = k["T N H blocks row w w_block zeros"]
     d_y, d_y_step, d_y_row, d_h = k["d_y d_y_step d_y_row d_h"]
-    record, record_row, record_block, lengths = k["record record_row record_block lengths"]
+    record, record_row, record_block = k["record record_row record_block"]
     tiles = Tiles(module, target, "scan_back_tile", Slots((Start("row", 0),), (0,), layout.hidden))
     start_places = k.room("ptr", 8)
     first, last = k.share(N)
-    has_lengths = lengths.cast("ptrtoint", "i64") != 0
     G, A, S = len(cell.gates), len(cell.apart), len(cell.states)
 
-    def step_one(t: Value, n: Value, block: Value, start: Pointer) -> None:
+    def step_one(t: Value, n: Value, block: Value) -> None:
         m = t * N + n
         place = record + (m * record_row + block * record_block)
         units = block * L
         here = n * row_size + units
         d_states = [k.v.load(k[name] + here) for name in carries]
+        start = d_h + here if cell.recurrent else d_y + (t * d_y_step + n * d_y_row + units)
         d_states[0] = k.v.load(start) + d_states[0]
         before = [k.v.load(k[name] + (m * row_size + units)) for name in states]
         saved = [k.v.load(place + slot * L) for slot in range(cell.saved)]
@@ -182,16 +195,7 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
             (place + slot * L).store(k.v.constant(0.0))
 
     def step(t: Value, n: Value, count: Value, block: Value, width: Value) -> None:
-        with k.loop(n, n + count) as one:
-            running = k.variable(k.constant("i1", True))
-            with k.when(has_lengths):
-                running.set(t < (lengths + one).load())
-            with k.loop(block, block + width) as b:
-                if cell.recurrent:
-                    start = d_h + (one * row_size + b * L)
-                else:
-                    start = d_y + (t * d_y_step + one * d_y_row + b * L)
-                k.either(running.get(), lambda: step_one(t, one, b, start), lambda: end_one(t, one, b))
+        _each_unit(k, t, (n, n + count), (block, block + width), step_one, end_one)
 
     def multiply(t: Value, K: Value, after: Callable[..., None] | None) -> None:
         """``d_h`` of the rows, from the gradients of step t + 1 and those of the outputs of step t."""
