@@ -28,6 +28,7 @@ from tests.engine.compiled.material import (
 from tests.helpers import row_of
 from tests.trained import TEXT, small
 
+from throughtime import cells
 from throughtime.engine import random
 from throughtime.engine.protocol import Engine, Sampling, Tokens
 from throughtime.losses import SoftmaxCrossEntropy
@@ -36,10 +37,6 @@ from throughtime.optimizers import RULES, Optimizer
 T, N, D, H = st.integers(1, 7), st.integers(1, 40), st.integers(1, 40), st.integers(1, 70)
 both_directions = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-def shared(found):
-    return {name: value for name, value in found.items() if name not in row_of(found, 0)}
 
 
 @both_directions
@@ -95,6 +92,17 @@ def test_one_thread_is_two_is_three(cell, reverse, data, T, N, D, H, seed):
     alone = run(1)
     assert_same(run(2), alone)
     assert_same(run(3), alone)
+
+
+@pytest.mark.parametrize(("cell", "H"), [("elman", 640), ("gru", 512), ("lstm", 320)])
+def test_gradients_of_wide_layers_are_the_same_on_any_number_of_threads(cell, H):
+    """Sizes between those whose rows are all taken at once and those whose are always in parts."""
+    scan = scan_of(cells.get(cell), 10, 15, 20, H)
+    with using(1):
+        alone = scan.run(make())
+    for number in (2, 3, 4):
+        with using(number):
+            assert_same(scan.run(make()), alone)
 
 
 @given(T, N, D, st.integers(1, 200), seeds)

@@ -125,9 +125,8 @@ def gradient(
     """
     target = host()
     K = 0 if x is None else x.size
-    few_columns = d.blocks < 4 * threads
     columns = len(slots) * d.size
-    packed = packing(target, len(slots), K, columns if few_columns else columns // threads)
+    packed = packing(target, len(slots), K, columns)
     job.add(
         routines[f"gradient_{len(slots)}"],
         rows=d.count,
@@ -145,7 +144,7 @@ def gradient(
         bias=bias,
         scratch=room(packed.scratch * threads),
         scratch_size=packed.scratch,
-        by_rows=few_columns and K > 0,
+        by_rows=d.blocks < 4 * threads and K > 0,
         rows_at_once=packed.rows,
         groups_at_once=packed.groups,
     )

@@ -20,8 +20,8 @@ from throughtime.engine.compiled.vectors import Vectors
 FEW_ROWS, MANY_ROWS = 128, 512
 """How many rows are packed together: few, so that the columns of a tile stay in the first-level cache, or many, where
 the result is too large for the second-level cache and is to be passed through less often."""
-FLOATS_IN_CACHE = 1 << 18
-"""What the second-level cache has room for beside other things."""
+FLOATS_IN_CACHE = 1 << 19
+"""A result of this size has room in the second-level caches of two cores beside other things."""
 FLOATS_APART = 256
 """Rows that are further apart than so many floats are packed: they would share a few lines of the first-level cache."""
 FLOATS_PACKED = 1 << 17
@@ -38,7 +38,7 @@ class Packing:
 
 
 def packing(target: Target, width: int, K: int, columns: int) -> Packing:
-    """The packing for a result ``[K, columns]`` of which one thread makes ``columns``."""
+    """The packing for a result ``[K, columns]``; the same for any number of threads, as sums are by parts of the rows."""
     tile_rows, blocks = best_shape(target.registers, width)
     rows = FEW_ROWS if K * columns <= FLOATS_IN_CACHE else MANY_ROWS
     group = blocks * width * target.lanes
