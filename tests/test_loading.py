@@ -144,7 +144,7 @@ def test_the_metadata_hold_no_time_path_or_speed(path):
     fitted().save(path)
     _, metadata = files.load(path)
     assert metadata.keys() == {"format", "kind", "parameters", "cell", "vocabulary", "fitted"}
-    assert metadata["fitted"].keys() == {"hidden_size", "seed", "start"}
+    assert metadata["fitted"].keys() == {"hidden_size", "num_layers", "embedding_size", "dropout", "seed", "start"}
     assert metadata["cell"].keys() == {"name", "fingerprint"}
     unsaid = {"callbacks", "verbose", "engine", "random_state"}
     assert metadata["parameters"].keys() == fitted().get_params().keys() - unsaid
@@ -239,6 +239,9 @@ def test_it_holds_another_kind_of_model(kind, damaged):
         ("vocabulary", "codes"),
         ("vocabulary", "level"),
         ("fitted", "hidden_size"),
+        ("fitted", "num_layers"),
+        ("fitted", "embedding_size"),
+        ("fitted", "dropout"),
         ("fitted", "seed"),
         ("fitted", "start"),
     ],
@@ -267,6 +270,16 @@ def test_the_hidden_size_is_wrong(value, damaged):
 @pytest.mark.parametrize("value", [2, 10**9, 10**30, math.inf, "8"], ids=lambda value: repr(value)[:9])
 def test_another_size_is_wrong(name, value, damaged):
     assert_damaged(damaged(put("parameters", name, value)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("embedding_size", value) for value in (-1, 1, 1.5, None, 10**30, True)]
+    + [("num_layers", value) for value in (0, 2, 1.5, None, 10**30, True)]
+    + [("dropout", value) for value in (-0.1, 1.0, None, "a", math.nan)],
+)
+def test_a_size_that_was_chosen_is_wrong(name, value, damaged):
+    assert_damaged(damaged(put("fitted", name, value)))
 
 
 @pytest.mark.parametrize("value", [-1, 999, 1.5, None, "a", math.nan])

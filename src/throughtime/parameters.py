@@ -67,8 +67,8 @@ def _positive(default: float | None, meaning: str) -> Parameter:
     return Parameter(default, meaning, float, optional=True, low=0, above=True)
 
 
-def _share(default: float, meaning: str) -> Parameter:
-    return Parameter(default, meaning, float, low=0, high=1, below=True)
+def _share(default: float | None, meaning: str) -> Parameter:
+    return Parameter(default, meaning, float, optional=default is None, low=0, high=1, below=True)
 
 
 def _switch(default: bool, meaning: str) -> Parameter:
@@ -81,21 +81,21 @@ PARAMETERS: Mapping[str, Parameter] = {
         "lstm", "recurrent unit: one that `throughtime cells` lists, or a Cell of your own (MODULE:NAME)", object
     ),
     "activation": Parameter("tanh", "of the Elman cell: tanh, relu or sigmoid", str),
-    "hidden_size": _count(None, "units of a layer, H; None: from the amount of data"),
-    "num_layers": _count(1, "recurrent layers one on another"),
+    "hidden_size": _count(None, "units of a layer, H; None: from the amount of data and the minutes"),
+    "num_layers": _count(None, "recurrent layers one on another; None: 1, or 2 where minutes leave time for it"),
     "residual": _switch(False, "shortcuts around the layers above the first"),
-    "embedding_size": _count(None, "numbers that stand for a symbol; None: one-hot"),
+    "embedding_size": _count(None, "numbers that stand for a symbol; 0: one-hot; None: 64 with minutes, else 0", low=0),
     "initializer": Parameter("glorot", "initial weights: uniform, normal, identity, glorot or orthogonal", object),
-    "dropout": _share(0.0, "share of each recurrent layer's outputs dropped in training"),
+    "dropout": _share(None, "share of each recurrent layer's outputs dropped in training; None: 0, or as minutes ask"),
     "variational_dropout": _share(0.0, "the same with one mask for all steps of a chunk"),
     "seq_len": _count(64, "steps of a chunk: the gradient goes back to its start, the state is carried on"),
     "bptt_truncate": _count(None, "each output's gradient goes back this many transitions; None: the chunk", low=0),
     "batch_size": _count(None, "rows read side by side, N; None: from the amount of data"),
     "epochs": _count(None, "passes over the data"),
     "max_steps": _count(None, "training steps"),
-    "minutes": _positive(None, "time to train, turned into steps after timing the first"),
+    "minutes": _positive(None, "time to train, turned into sizes and steps after timing the first"),
     "optimizer": Parameter("adam", "sgd, momentum, adagrad, rmsprop, adam or adamw", object),
-    "learning_rate": _positive(None, "step size; None: the optimizer's own"),
+    "learning_rate": _positive(None, "step size; None: the optimizer's own (less for wide layers with minutes)"),
     "schedule": Parameter("cosine", "of the learning rate: constant, cosine, step or plateau", object),
     "weight_decay": Parameter(
         None, "of weights, not biases (adamw only); None: the optimizer's own", float, True, low=0

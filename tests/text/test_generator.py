@@ -137,10 +137,10 @@ def test_whether_it_is_fitted():
 
 BAD = [
     *[("hidden_size", value) for value in (0, -1, 1.5, "8", True, math.nan, [8], np.array([8, 8]))],
-    *[("num_layers", value) for value in (0, None, 2.0)],
-    *[("embedding_size", value) for value in (0, 1.5)],
+    *[("num_layers", value) for value in (0, 2.0)],
+    *[("embedding_size", value) for value in (-1, 1.5)],
     *[("residual", value) for value in (1, None, "yes")],
-    *[("dropout", value) for value in (-0.1, 1.0, math.nan, None, True)],
+    *[("dropout", value) for value in (-0.1, 1.0, math.nan, True)],
     *[("variational_dropout", value) for value in (1, -1, "half")],
     *[("seq_len", value) for value in (0, None, 10.0)],
     *[("bptt_truncate", value) for value in (-1, 0.5)],
@@ -389,6 +389,17 @@ def test_a_budget_in_minutes():
     model = small(minutes=0.02, max_steps=None).fit(TEXT)
     assert 0 < model.training_.seconds < 2.5  # 1.2 seconds, and the guard after 1.5
     assert model.training_.step == len(model.history_.loss) <= model.training_.plan.max_steps
+
+
+def test_minutes_choose_what_is_left_open():
+    model = small(minutes=0.02, max_steps=None, hidden_size=None).fit(TEXT)
+    assert model.embedding_size_ == 64
+    assert model.hidden_size_ % 64 == 0
+    assert 0 < model.dropout_ <= 0.5
+    assert model.num_layers_ in (1, 2)
+    given = small(minutes=0.01, max_steps=None, hidden_size=9, dropout=0.0, embedding_size=0).fit(TEXT)
+    assert (given.hidden_size_, given.dropout_, given.embedding_size_) == (9, 0.0, 0)
+    assert small(minutes=0.01, max_steps=None, hidden_size=9).fit(TEXT).dropout_ > 0
 
 
 def test_without_validation_there_is_no_such_loss():

@@ -353,8 +353,8 @@ def test_the_best_weights_are_kept_where_a_training_with_patience_blows_up():
     assert all(np.array_equal(w, network_at[1][name]) for name, w in run_.network.parameters.items())
 
 
-def test_in_a_group_the_weights_before_it_are_kept_if_its_first_loss_was_finite():
-    """Steps 2 to 4 are one call; step 4 spoils them, and those before the call had a finite loss in step 2."""
+def test_in_a_group_too_the_weights_before_the_last_update_are_kept():
+    """Steps 2 to 4 are one call; step 4 spoils the weights that it had a finite loss with."""
 
     class ThreeAtOnce(PlainEngine):
         steps_per_call = 3
@@ -366,4 +366,4 @@ def test_in_a_group_the_weights_before_it_are_kept_if_its_first_loss_was_finite(
         run(broken)
     reference = Recorder()
     run(training(9, rule=spoiling(99, np.nan), callbacks=[reference]))
-    assert_same_weights(broken.network.parameters, reference.weights[1])
+    assert_same_weights(broken.network.parameters, reference.weights[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ ENGINES: dict[str, Callable[[Any], Engine]] = {"compiled": _compiled, "numpy": P
 
 
 def _automatic(dtype: Any) -> str:
-    return "compiled" if np.dtype(dtype) == np.float32 else "numpy"
+    return "compiled" if np.dtype(dtype) == np.float32 and os.name == "posix" else "numpy"
 
 
 def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
@@ -31,8 +32,8 @@ def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
     Parameters
     ----------
     engine : {"auto", "compiled", "numpy"} or Engine, default "auto"
-        ``auto`` is ``compiled`` in float32, ``numpy`` in float64. An engine object is returned as it is, with its own
-        dtype.
+        ``auto`` is ``compiled`` in float32, ``numpy`` in float64 and on Windows. An engine object is returned as it is,
+        with its own dtype.
     dtype : {"float32", "float64"}, default "float32"
 
     Raises

@@ -3,9 +3,8 @@
 Layers reach an engine only through this file, so that an engine is complete when it implements :class:`Engine`. The
 contract, for all of them:
 
-- Time comes first: ``[T, N, ...]``. Arrays are NumPy arrays of the engine's ``dtype``, in C order, except that
-  ``embed`` may return a type of its own, which then must be taken wherever an ``x`` is, and whose gradient is what
-  ``embed_back`` takes. Symbols that stand for one-hot rows come as :class:`Tokens`.
+- Time comes first: ``[T, N, ...]``. Arrays are NumPy arrays of the engine's ``dtype``, in C order. Symbols that stand
+  for one-hot rows come as :class:`Tokens`.
 - Parameters are plain NumPy arrays; their names, shapes and block order are those of the design, whatever layout an
   engine uses inside. An engine belongs to one network: it may keep work buffers and packed copies of parameters between
   calls. ``update`` changes parameters in place and refreshes the copies; whoever changes them otherwise calls
@@ -21,6 +20,7 @@ contract, for all of them:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -59,7 +59,7 @@ class Tokens:
 
 
 Signal = Any
-"""What goes into a layer: an array ``[T, N, D]``, :class:`Tokens`, or what the engine's own ``embed`` returned."""
+"""What goes into a layer: an array ``[T, N, D]`` or :class:`Tokens`."""
 
 
 class ScanWeights(NamedTuple):
@@ -146,6 +146,9 @@ class Steppable(Protocol):
 class Trainable(Protocol):
     """What ``train_steps`` needs of a run: the network, and the optimizer with its rule, slots and clipping."""
 
+    before: Mapping[str, Array] | None
+    """The weights before the last update; None before the first. It belongs to the engine, which writes over it."""
+
     @property
     def network(self) -> Any: ...
 
@@ -185,8 +188,6 @@ class Engine(ABC):
     """How many training steps the loop should hand to ``train_steps`` at once."""
     compile_seconds: float = 0.0
     """How long this process has compiled so far."""
-    keeps_previous: bool = False
-    """Whether ``train_steps`` keeps the weights before the last update, for ``restore_previous``."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.dtype)!r})"
@@ -206,11 +207,11 @@ class Engine(ABC):
     # ------------------------------------------------------------------ inputs and dense products
 
     @abstractmethod
-    def embed(self, ids: Array, table: Array) -> Signal:
+    def embed(self, ids: Array, table: Array) -> Array:
         """Row ``ids[t, n]`` of ``table [K, E]`` at each place: ``[T, N, E]``."""
 
     @abstractmethod
-    def embed_back(self, ids: Array, table: Array, d_y: Signal) -> Array:
+    def embed_back(self, ids: Array, table: Array, d_y: Array) -> Array:
         """The gradient of ``table``."""
 
     @abstractmethod
@@ -339,19 +340,19 @@ class Engine(ABC):
 
         This one calls back for every step. An engine that can do several steps in one call overrides it. Either way
         it ends at the first step whose loss or gradient is not finite, which changes no parameter, and behind one
-        that left a parameter not finite.
+        that left a parameter not finite; ``run.before`` is left at the weights before the last update.
         """
         results = []
         for number, batch in enumerate(batches, start=step):
+            before = {name: w.copy() for name, w in run.network.parameters.items()}
             result, state = run.train_step(batch, state, number)
             results.append(result)
-            if not (np.isfinite(result.loss) and np.isfinite(result.gradient_norm) and result.sound):
+            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
+                break
+            run.before = before
+            if not result.sound:
                 break
         return results, state
-
-    def restore_previous(self, network: Any) -> None:
-        """Takes the last update back."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ whole networks
 

@@ -53,7 +53,8 @@ class Stacked(Layer):
 
     @property
     def input_size(self) -> int | None:
-        return self.layers[0].input_size
+        sizes = (layer.input_size for layer in self.layers)
+        return next((size for size in sizes if size is not None), None)  # of the first that is not for any size
 
     @property
     def output_size(self) -> int | None:

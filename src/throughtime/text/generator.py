@@ -20,11 +20,16 @@ from throughtime.engine.protocol import Array, NetworkState
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
-from throughtime.losses import SoftmaxCrossEntropy
-from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
-from throughtime.text import sizing
-from throughtime.text.learning import Lesson, layers, make_plan, prepare, scoring_streams, training_streams
+from throughtime.text.learning import (
+    Lesson,
+    choose_sizes,
+    make_plan,
+    network,
+    prepare,
+    scoring_streams,
+    training_streams,
+)
 from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Sources, read
 from throughtime.text.sampling import sampling
@@ -65,16 +70,20 @@ class TextGenerator(Estimator):
     activation : {"tanh", "relu", "sigmoid"}, default "tanh"
         Of the Elman cell.
     hidden_size : int or None, default None
-        Units of a layer, H; None: from the amount of text.
-    num_layers : int, default 1
+        Units of a layer, H; None: from the amount of text, and from ``minutes`` if there are.
+    num_layers : int or None, default None
+        Recurrent layers one on another; None: 1, or 2 where ``minutes`` leave time for it.
     residual : bool, default False
         Shortcuts around the layers above the first.
     embedding_size : int or None, default None
-        Numbers that stand for a symbol; None: one-hot.
+        Numbers that stand for a symbol; 0: one-hot; None: 64 with ``minutes``, else 0.
     initializer : str or Initializer, default "glorot"
         ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
-    dropout, variational_dropout : float, default 0
-        Share of each recurrent layer's outputs dropped in training; the second has one mask for all steps of a chunk.
+    dropout : float or None, default None
+        Share of each recurrent layer's outputs dropped in training; None: with ``minutes`` from how often the text is
+        read in them, else 0.
+    variational_dropout : float, default 0
+        The same with one mask for all steps of a chunk.
     seq_len : int, default 64
         Steps of a chunk. The gradient goes back to its start; the state is carried on to the next.
     bptt_truncate : int or None, default None
@@ -82,11 +91,12 @@ class TextGenerator(Estimator):
     batch_size : int or None, default None
         Rows read side by side, N; None: from the amount of text.
     epochs, max_steps, minutes : number or None, default None
-        How long to train: one of them, or none to have it chosen from the amount of text.
+        How long to train: one of them, or none to have it chosen from the amount of text. ``minutes`` choose what is
+        left open so that the text is learned as well as can be in this time on this machine.
     optimizer : str or Rule, default "adam"
         ``"sgd"``, ``"momentum"``, ``"adagrad"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``.
     learning_rate : float or None, default None
-        None: the optimizer's own.
+        None: the optimizer's own; with ``minutes`` Adam's is less for more than 128 units.
     schedule : str or Schedule, default "cosine"
         ``"constant"``, ``"cosine"``, ``"step"``, ``"plateau"``.
     weight_decay : float or None, default None
@@ -120,7 +130,9 @@ class TextGenerator(Estimator):
         The run itself, after ``fit`` (not after ``load``): steps, symbols, seconds.
     samples_ : list of (int, str)
         The samples that were shown, and after how many steps, after ``fit``; none if ``verbose=0``.
-    hidden_size_, seed_ : int
+    hidden_size_, num_layers_, embedding_size_, seed_ : int
+        What was chosen.
+    dropout_ : float
         What was chosen.
     batch_size_ : int
         What was chosen, after ``fit``.
@@ -146,11 +158,11 @@ class TextGenerator(Estimator):
         cell: str | Cell = "lstm",
         activation: str = "tanh",
         hidden_size: int | None = None,
-        num_layers: int = 1,
+        num_layers: int | None = None,
         residual: bool = False,
         embedding_size: int | None = None,
         initializer: Any = "glorot",
-        dropout: float = 0.0,
+        dropout: float | None = None,
         variational_dropout: float = 0.0,
         seq_len: int = 64,
         bptt_truncate: int | None = None,
@@ -237,20 +249,14 @@ class TextGenerator(Estimator):
         reading = read(text, level=self.level, encoding=encoding)
         lesson = prepare(reading.texts, level_name=self.level, validation=self.validation, seq_len=self.seq_len)
         vocabulary, corpus = lesson.vocabulary, lesson.learned
-        hidden_size = int(self.hidden_size or sizing.hidden_size(corpus.predictions))
-        cell = resolve_cell(self.cell, self.activation)
-        network = Network(
-            layers(self, cell, len(vocabulary), hidden_size),
-            SoftmaxCrossEntropy(),
-            engine=self._engine(),
-            dtype=self.dtype,
-            initializer=self.initializer,
-            random_state=seed,
-        )
+        cell, engine = resolve_cell(self.cell, self.activation), self._engine()
+        sizes = choose_sizes(self, cell, optimizer, lesson, engine, began)
+        weights = {"initializer": self.initializer, "random_state": seed}
+        net = network(self, cell, len(vocabulary), sizes, engine=engine, **weights)
         line_break = vocabulary.encode("\n", unknown="skip")
         start = int(line_break[0]) if len(line_break) else int(corpus.ids[0])
         parameters = parameters_to_json(self.get_params())
-        self._keep(Fitted(network, cell, parameters, vocabulary, History(len(vocabulary)), seed, hidden_size, start))
+        self._keep(Fitted(net, cell, parameters, vocabulary, History(len(vocabulary)), seed, sizes, start))
         self.symbols_ = len(corpus.ids) + len(lesson.held_out.ids)
         if reading.left_out:
             names = (
@@ -305,7 +311,10 @@ class TextGenerator(Estimator):
         self.classes_ = fitted.vocabulary.symbols
         self.history_ = fitted.history
         self.seed_ = fitted.seed
-        self.hidden_size_ = fitted.hidden_size
+        self.hidden_size_ = fitted.sizes.hidden_size
+        self.num_layers_ = fitted.sizes.num_layers
+        self.embedding_size_ = fitted.sizes.embedding_size
+        self.dropout_ = fitted.sizes.dropout
         self.engine_ = fitted.network.engine.name
 
     def _train(self, optimizer: Optimizer, lesson: Lesson, began: float) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from throughtime.cells import Cell
 from throughtime.errors import DataError
 from throughtime.layers import Dense, Embedding, Layer, OneHot, recurrent_stack
+from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.text import sizing
+from throughtime.text.sizing import Sizes
 from throughtime.text.vocabulary import Text, Vocabulary, level
 from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step, seconds_to_score
 from throughtime.training.progress import clock
@@ -57,24 +59,67 @@ def prepare(texts: Sequence[Text], *, level_name: str, validation: float, seq_le
     return Lesson(vocabulary, learned, held_out)
 
 
-def layers(model: TextGenerator, cell: Cell, symbols: int, hidden_size: int) -> list[Layer]:
-    """What the parameters of the model ask for."""
-    first: Layer = Embedding(symbols, model.embedding_size) if model.embedding_size else OneHot(symbols)
+def network(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes, **weights: Any) -> Network:
+    """What the parameters of the model ask for; ``weights`` are where its weights come from."""
+    first: Layer = Embedding(symbols, sizes.embedding_size) if sizes.embedding_size else OneHot(symbols)
     recurrent = recurrent_stack(
         cell,
         first.output_size or symbols,
-        hidden_size,
-        num_layers=model.num_layers,
+        sizes.hidden_size,
+        num_layers=sizes.num_layers,
         residual=model.residual,
-        dropout=model.dropout,
+        dropout=sizes.dropout,
         variational_dropout=model.variational_dropout,
     )
-    return [first, *recurrent, Dense(hidden_size, symbols)]
+    layers = [first, *recurrent, Dense(sizes.hidden_size, symbols)]
+    return Network(layers, SoftmaxCrossEntropy(), dtype=model.dtype, **weights)
+
+
+def choose_sizes(
+    model: TextGenerator, cell: Cell, optimizer: Optimizer, lesson: Lesson, engine: Any, began: float
+) -> Sizes:
+    """The sizes that the model leaves open. With a budget in minutes, a few steps are timed for them."""
+    predictions, budget = lesson.learned.predictions, model.minutes is not None
+    embedding_size = sizing.EMBEDDING_SIZE if budget else 0
+    if model.embedding_size is not None:
+        embedding_size = model.embedding_size
+    sizes = Sizes(
+        int(model.hidden_size or sizing.hidden_size(predictions)),
+        model.num_layers or 1,
+        int(embedding_size),
+        float(model.dropout or 0.0),
+    )
+    if model.minutes is None or (model.hidden_size and model.dropout is not None):
+        return sizes
+    probe = network(model, cell, len(lesson.vocabulary), sizes, engine=engine, random_state=0)
+    streams = training_streams(model, lesson.learned)
+    compiling = probe.engine.compile_seconds
+    step_seconds = seconds_per_step(probe, optimizer, Plan(1, 1e-3, schedules.get("constant"), seed=0), streams)
+    spent = time.perf_counter() - began - (probe.engine.compile_seconds - compiling)
+    seconds = max(60 * model.minutes - spent, step_seconds)
+    symbols_per_second = predictions / streams.steps_per_epoch / step_seconds
+    if model.hidden_size:
+        return replace(sizes, dropout=sizing.dropout_for(seconds * symbols_per_second / predictions))
+    hidden_size, num_layers, dropout = sizing.for_budget(
+        seconds=seconds,
+        predictions=predictions,
+        hidden_size=sizes.hidden_size,
+        parameters=sum(w.size for w in probe.parameters.values()),
+        symbols_per_second=symbols_per_second,
+        may_stack=model.num_layers is None,
+    )
+    return replace(
+        sizes,
+        hidden_size=hidden_size,
+        num_layers=model.num_layers or num_layers,
+        dropout=dropout if model.dropout is None else sizes.dropout,
+    )
 
 
 def training_streams(model: TextGenerator, learned: Corpus) -> Streams:
     """The rows that are read side by side in training."""
-    batch_size = model.batch_size or sizing.batch_size(learned.predictions, model.seq_len)
+    most = 16 if model.minutes is None else 32
+    batch_size = model.batch_size or sizing.batch_size(learned.predictions, model.seq_len, most)
     return Streams(learned, batch_size, model.seq_len, restart_every=RESTART_EVERY)
 
 
@@ -82,6 +127,14 @@ def scoring_streams(corpus: Corpus) -> Streams:
     """Rows long enough that warming them up costs little."""
     rows = max(1, min(64, corpus.predictions // (8 * WARM_UP)))
     return Streams(corpus, rows, 128, warm_up=WARM_UP)
+
+
+def _learning_rate(model: TextGenerator, optimizer: Optimizer) -> float:
+    """The optimizer's own; with a budget in minutes, Adam's for the size of the network."""
+    own: float = optimizer.rule.learning_rate
+    if model.minutes is None or optimizer.rule.name not in ("adam", "adamw"):
+        return own
+    return own * sizing.share_of_learning_rate(model.hidden_size_)
 
 
 def make_plan(
@@ -100,7 +153,7 @@ def make_plan(
     learned, held_out = lesson.learned, lesson.held_out
     plan = Plan(
         max_steps=1,
-        learning_rate=float(model.learning_rate or optimizer.rule.learning_rate),
+        learning_rate=float(model.learning_rate or _learning_rate(model, optimizer)),
         schedule=schedules.get(model.schedule),
         seed=seed,
         bptt_truncate=model.bptt_truncate,

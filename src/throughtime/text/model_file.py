@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from throughtime.cells import REGISTRY, Cell, match
@@ -11,9 +12,10 @@ from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError
 from throughtime.estimator import parameters_from_json, resolve_cell
 from throughtime.files import Tensors
-from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
-from throughtime.text.learning import layers
+from throughtime.parameters import PARAMETERS
+from throughtime.text.learning import network
+from throughtime.text.sizing import Sizes
 from throughtime.text.vocabulary import Vocabulary, from_json
 from throughtime.training import History
 
@@ -31,7 +33,7 @@ class Fitted(NamedTuple):
     vocabulary: Vocabulary
     history: History
     seed: int
-    hidden_size: int
+    sizes: Sizes
     start: int
     """The symbol that generation begins after, where no prime is given."""
 
@@ -44,7 +46,7 @@ def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
         "parameters": fitted.parameters,
         "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
         "vocabulary": fitted.vocabulary.to_json(),
-        "fitted": {"hidden_size": fitted.hidden_size, "seed": fitted.seed, "start": fitted.start},
+        "fitted": {**asdict(fitted.sizes), "seed": fitted.seed, "start": fitted.start},
     }
     return {**fitted.network.parameters, **fitted.history.to_arrays()}, metadata
 
@@ -67,9 +69,17 @@ def unpack(
         parameters = parameters_from_json(metadata["parameters"])
         if cell != REGISTRY.get(cell.name):
             parameters["cell"] = cell
-        seed, hidden_size, start = (metadata["fitted"][name] for name in ("seed", "hidden_size", "start"))
-        if not all(type(number) is int for number in (seed, hidden_size, start)):
-            raise TypeError("seed, hidden_size and start must be integers")
+        stored = dict(metadata["fitted"])
+        seed, start = stored.pop("seed"), stored.pop("start")
+        sizes = Sizes(**stored)
+        if not all(type(number) is int for name, number in metadata["fitted"].items() if name != "dropout"):
+            raise TypeError("sizes, seed and start must be integers")
+        if type(sizes.dropout) is not float:
+            raise TypeError("dropout must be a number")
+        for name, value in stored.items():
+            PARAMETERS[name].check(name, value)
+            if parameters.get(name) not in (None, value):
+                raise ModelFileError(f"the model file is damaged: {name} is {value} and {parameters[name]}")
         seed_of(seed)
         model = kind(**parameters, engine=engine, random_state=seed)
         model.check_parameters()
@@ -77,19 +87,13 @@ def unpack(
         weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
         if resolve_cell(model.cell, model.activation) != cell:
             raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        fits = model.num_layers <= len(weights) and 0 <= start < len(vocabulary) and model.level == vocabulary.level
+        fits = sizes.num_layers <= len(weights) and 0 <= start < len(vocabulary) and model.level == vocabulary.level
         if not fits:
             raise ModelFileError("the model file is damaged: its sizes do not fit together")
-        network = Network(
-            layers(model, cell, len(vocabulary), hidden_size),
-            SoftmaxCrossEntropy(),
-            engine=engine,
-            dtype=model.dtype,
-            parameters=weights,
-        )
+        net = network(model, cell, len(vocabulary), sizes, engine=engine, parameters=weights)
         history = History.from_arrays(len(vocabulary), tensors)
     except (CellError, ModelFileError):
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
-    return model, Fitted(network, cell, metadata["parameters"], vocabulary, history, seed, hidden_size, start)
+    return model, Fitted(net, cell, metadata["parameters"], vocabulary, history, seed, sizes, start)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import NoReturn
 
 import numpy as np
@@ -73,6 +74,8 @@ class Training:
         self.symbols = 0
         self.seconds = 0.0
         self.stopped: str | None = None
+        self.before: Mapping[str, Array] | None = None
+        """The weights before the last update: what is gone back to if that was no good."""
         self._best: dict[str, Array] | None = None
         """The weights of the best validation, where there is a patience."""
 
@@ -94,6 +97,8 @@ class Training:
             with self.network.engine.working():
                 self._loop(chunks, rows, began)
         finally:
+            self.network.engine.forget()
+            self.before = None
             if self._best is not None:
                 self.network.set_parameters(self._best)
             self.seconds = time.perf_counter() - began
@@ -102,21 +107,18 @@ class Training:
     def _loop(self, chunks: Iterator[Chunk], rows: int, began: float) -> None:
         engine, plan = self.network.engine, self.plan
         state = self.network.initial_state(rows)
-        good = self._kept()
         while self.step < plan.max_steps and not self.stopped:
-            before = self._kept()
             group = list(islice(chunks, self._group_size(engine.steps_per_call)))
             results, state = engine.train_steps(self, group, state, self.step)
-            self._record(results, group, good, before)
-            good = before
+            self._record(results, group)
             if not results[-1].sound:
-                self._give_up(good, f"after step {self.step:,} the weights were not finite")
+                self._give_up(f"after step {self.step:,} the weights were not finite")
             self.seconds = time.perf_counter() - began
             self._tell(Callback.on_step)
             if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
                 self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
             if self._validates():
-                self._score(good)
+                self._score()
 
     def train_step(self, batch: Chunk, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]:
         """One step: the loss and its gradients, clipping, the update. Nothing is changed if they are not finite."""
@@ -152,10 +154,6 @@ class Training:
     def _weights(self) -> dict[str, Array]:
         return {name: w.copy() for name, w in self.network.parameters.items()}
 
-    def _kept(self) -> dict[str, Array] | None:
-        """The weights as they are now, unless the engine keeps them itself."""
-        return None if self.network.engine.keeps_previous else self._weights()
-
     def _group_size(self, most: int) -> int:
         """How many steps to do in one call: never past the end or the next validation, or past a callback."""
         if self.step == 0:  # what comes first is seen at once
@@ -166,30 +164,20 @@ class Training:
         every = self.plan.validate_every
         return min(most, left, every - self.step % every if every else left)
 
-    def _record(
-        self,
-        results: Sequence[StepResult],
-        group: Sequence[Chunk],
-        good: dict[str, Array] | None,
-        before: dict[str, Array] | None,
-    ) -> None:
-        for place, (result, chunk) in enumerate(zip(results, group, strict=False)):
+    def _record(self, results: Sequence[StepResult], group: Sequence[Chunk]) -> None:
+        for result, chunk in zip(results, group, strict=False):
             if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
                 figures = f"loss {result.loss:g}, gradient norm {result.gradient_norm:g}"
-                self._give_up(
-                    before if place else good, f"step {self.step + 1:,} met numbers that are not finite ({figures})"
-                )
+                self._give_up(f"step {self.step + 1:,} met numbers that are not finite ({figures})")
             self.step += 1
             self.symbols += chunk.symbols
             self.history.loss.append(result.loss)
             self.history.gradient_norm.append(result.gradient_norm)
             self.history.learning_rate.append(result.learning_rate)
 
-    def _give_up(self, good: dict[str, Array] | None, reason: str) -> NoReturn:
-        if good is None:
-            self.network.engine.restore_previous(self.network)
-        else:
-            self.network.set_parameters(good)
+    def _give_up(self, reason: str) -> NoReturn:
+        if self.before is not None:
+            self.network.set_parameters(self.before)
         self.stopped = reason
         raise NonFiniteLoss(f"{reason}; the last good weights are kept. Try a smaller learning_rate, or clip_norm.")
 
@@ -199,10 +187,10 @@ class Training:
             return False
         return self.step % every == 0 or self.step == self.plan.max_steps or self.stopped is not None
 
-    def _score(self, good: dict[str, Array] | None) -> None:
+    def _score(self) -> None:
         loss = self.validate()
         if not math.isfinite(loss):
-            self._give_up(good, f"the validation loss was {loss:g} after step {self.step:,}")
+            self._give_up(f"the validation loss was {loss:g} after step {self.step:,}")
         best = min(self.history.validation_loss, default=math.inf)
         self.history.validation_steps.append(self.step)
         self.history.validation_loss.append(loss)
@@ -236,7 +224,7 @@ def mean_loss(network: Network, streams: Streams) -> float:
 
 
 def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams: Streams) -> float:
-    """How long a training step takes here: the best of a few, after which all is as it was."""
+    """How long a training step takes here: the median of a few, after which all is as it was."""
     trial_optimizer = Optimizer(
         optimizer.rule,
         clip_value=optimizer.clip_value,
@@ -246,20 +234,19 @@ def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams
     trial = Training(network, trial_optimizer, plan, History(1))
     engine, state = network.engine, network.initial_state(streams.rows)
     weights = trial._weights()
-    best, began, calls, number = math.inf, time.perf_counter(), 0, 0
-    compiling = engine.compile_seconds
+    seconds: list[float] = []
+    steps: list[int] = []
     chunks = streams.endless(plan.seed)
     with engine.working():
-        while calls < 3 or (calls < 20 and time.perf_counter() - began - engine.compile_seconds + compiling < 0.5):
-            start = time.perf_counter()
+        while len(steps) < 4 or (len(steps) < 20 and sum(seconds[1:]) < 0.5):  # the first may have compiled something
+            began = time.perf_counter()
             group = list(islice(chunks, engine.steps_per_call))
-            trial._kept()  # as the loop does
-            _, state = engine.train_steps(trial, group, state, number)
-            best = min(best, (time.perf_counter() - start) / len(group))
-            calls, number = calls + 1, number + len(group)
+            _, state = engine.train_steps(trial, group, state, sum(steps))
+            seconds.append(time.perf_counter() - began)
+            steps.append(len(group))
     network.set_parameters(weights)
     engine.forget()
-    return best
+    return median([took / count for took, count in zip(seconds, steps, strict=True)])
 
 
 def seconds_to_score(network: Network, streams: Streams) -> float:

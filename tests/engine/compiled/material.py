@@ -22,7 +22,7 @@ from throughtime.engine.compiled import threads
 from throughtime.engine.compiled.engine import CompiledEngine
 from throughtime.layers import Bidirectional, Dense, Dropout, Embedding, OneHot, Recurrent, Residual, Stacked
 from throughtime.layers.dropout import VariationalDropout
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Batch
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Constant
@@ -162,12 +162,18 @@ def body(kind, cell, D, H, K):
         ]
     elif kind.endswith("back"):
         middle = [Recurrent(cell, inputs, H, reverse=True, name="r0"), Recurrent(cell, H, H, name="r1")]
+    elif kind.endswith("bare"):
+        return [*first, Recurrent(cell, inputs, K)]
     else:
         middle = [Recurrent(cell, inputs, H)]
     return [*first, *middle, Dense(2 * H if kind.endswith("both") else H, K)]
 
 
-KINDS = [f"{first}{rest}" for first in ("one-hot", "embedding", "numbers") for rest in ("", " stack", " both", " back")]
+KINDS = [
+    f"{first}{rest}"
+    for first in ("one-hot", "embedding", "numbers")
+    for rest in ("", " bare", " stack", " both", " back")
+]
 
 
 def network_of(kind, cell="gru", D=5, H=6, K=5, *, loss=None, engine=None, seed=0):
@@ -266,7 +272,3 @@ def run_python(text, *, timeout=60, check=True, **environment):
     if check:
         assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done
-
-
-def squared(reduction="mean"):
-    return SquaredError(reduction)

@@ -23,9 +23,9 @@ from tests.engine.compiled.material import (
     network_of,
     scan_of,
     seeds,
-    squared,
     state_for,
     trained,
+    training_of,
 )
 from tests.helpers import make_engine
 from tests.tolerances import COMPILED, assert_close
@@ -36,9 +36,10 @@ from throughtime.cells.functions import tanh
 from throughtime.engine import random
 from throughtime.engine.protocol import Tokens
 from throughtime.layers import Dense, Dropout, Embedding, Noise, OneHot, Recurrent
-from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.losses import SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch
 from throughtime.optimizers import RULES, Optimizer
+from throughtime.training.streams import Chunk
 
 sizes = st.tuples(st.integers(1, 60), st.integers(1, 70), st.integers(1, 300), st.integers(1, 1100), seeds)
 WORK = 3_000_000
@@ -171,7 +172,7 @@ def test_losses_whatever_stands_where_nothing_counts(T, N, K, seed, size):
 
 @pytest.mark.parametrize("reduction", ["mean", "half_sum"])
 def test_both_reductions_of_the_squared_error(reduction):
-    loss = squared(reduction)
+    loss = SquaredError(reduction)
     rng = np.random.default_rng(0)
     o, targets = (rng.normal(size=(4, 5, 33)).astype(np.float32) for _ in range(2))
     for weights in (None, rng.random((4, 5))):
@@ -236,7 +237,7 @@ def test_a_network_and_its_gradients(kind, cell, data, T, N, D, H, seed):
     lengths = data.draw(lengths_of(T, N))
     if lengths is not None:
         lengths[0] = T
-    loss = squared() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
     network = network_of(kind, cell, D, H, loss=loss, seed=seed)
     plain = network.copy(engine="numpy", dtype="float64")
     batch, state = batch_for(network, T, N, lengths=lengths, seed=seed), state_for(network, N, seed)
@@ -259,7 +260,7 @@ def test_a_training(kind, data, T, N, D, H, seed):
     lengths = data.draw(lengths_of(T, N))
     if lengths is not None:
         lengths[0] = T
-    loss = squared(data.draw(st.sampled_from(["mean", "half_sum"])))
+    loss = SquaredError(data.draw(st.sampled_from(["mean", "half_sum"])))
     loss = loss if kind.startswith("numbers") else SoftmaxCrossEntropy()
     clipping = data.draw(st.sampled_from([{}, {"clip_norm": 0.3}, {"clip_norm": 0.5, "clip_value": 0.05}]))
     network = network_of(kind, cell, D, H, loss=loss, seed=seed)
@@ -269,10 +270,31 @@ def test_a_training(kind, data, T, N, D, H, seed):
     assert_near(found, trained(plain, chunks, Optimizer(SMOOTH[rule], **clipping)), COMPILED["training"])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=6)
+@given(st.data(), st.integers(1, 9), st.integers(1, 12), st.integers(1, 20), st.integers(1, 40), seeds)
+def test_the_gradients_of_a_training_step(kind, data, T, N, D, H, seed):
+    """Nothing but the gradient is left of a weight by so large a step of plain gradient descent."""
+    lengths = data.draw(lengths_of(T, N))
+    if lengths is not None:
+        lengths[0] = T
+    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    network = network_of(kind, data.draw(st.sampled_from(["gru", "lstm", "elman"])), D, H, loss=loss, seed=seed)
+    plain = network.copy(engine="numpy", dtype="float64")
+    chunk = Chunk(batch_for(network, T, N, lengths=lengths, seed=seed), np.zeros(N, bool), T * N)
+    state = state_for(network, N, seed)
+    expected = plain.loss_and_gradients(chunk.batch, state, noise=Noise(seed, 2)).parameters
+    before = {name: w.astype(np.float64) for name, w in network.parameters.items()}
+    network.engine.train_steps(training_of(network, rate=2.0**30, seed=seed), [chunk], state, 2)
+    for name, w in network.parameters.items():
+        found, largest = (before[name] - w) / 2.0**30, np.abs(expected[name]).max()
+        np.testing.assert_allclose(found, expected[name], rtol=0, atol=COMPILED["gradient"] * largest, err_msg=name)
+
+
 @pytest.mark.parametrize("kind", ["numbers", "numbers both"])
 def test_padding_may_hold_anything_in_training_too(kind):
     lengths = [3, 0, 2, 5]
-    network = network_of(kind, "gru", 3, 5, 2, loss=squared())
+    network = network_of(kind, "gru", 3, 5, 2, loss=SquaredError())
     batch = batch_for(network, 5, 4, lengths=lengths)
     beyond = (np.arange(5)[:, None] >= lengths)[..., None]
     dirty = Batch(
@@ -323,9 +345,12 @@ def test_parts_kept_apart_come_in_the_order_that_the_cell_names_them():
     compare_scan(scan_of(swapped, 3, 4, 2, 5))
 
 
-def test_dropout_of_an_embedding():
-    layers = [Embedding(5, 4), Dropout(0.5), Recurrent("gru", 4, 3), Dropout(0.0, name="none"), Dense(3, 5)]
+@pytest.mark.parametrize("first", [[Embedding(5, 4)], []], ids=["embedding", "numbers"])
+def test_dropout_of_inputs(first):
+    layers = [*first, Dropout(0.5), Recurrent("gru", 4, 3), Dropout(0.0, name="none"), Dense(3, 5)]
     network = Network(layers, SoftmaxCrossEntropy(), engine="compiled", random_state=0)
     plain = network.copy(engine="numpy", dtype="float64")
     chunks = chunks_for(network, 6, 3, 2)
     assert_near(trained(network, chunks), trained(plain, chunks), COMPILED["training"])
+    x = chunks[0].batch.x
+    assert_near(*({"o": each.forward(x)[0]} for each in (network, plain)), COMPILED["scan"])

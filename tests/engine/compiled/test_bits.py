@@ -20,7 +20,6 @@ from tests.engine.compiled.material import (
     network_of,
     scan_of,
     seeds,
-    squared,
     state_for,
     trained,
     using,
@@ -31,7 +30,7 @@ from tests.trained import TEXT, small
 from throughtime import cells
 from throughtime.engine import random
 from throughtime.engine.protocol import Engine, Sampling, Tokens
-from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.losses import SoftmaxCrossEntropy, SquaredError
 from throughtime.optimizers import RULES, Optimizer
 
 T, N, D, H = st.integers(1, 7), st.integers(1, 40), st.integers(1, 40), st.integers(1, 70)
@@ -198,7 +197,7 @@ def test_training_is_the_same_on_one_two_and_three_threads_and_in_any_groups(kin
     lengths = data.draw(lengths_of(T, N)) if not kind.endswith("stack") else None
     if lengths is not None and not any(lengths):
         lengths[0] = T
-    loss = squared() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
 
     def run(number, at_once):
         network = network_of(kind, cell, D, H, loss=loss, seed=seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from tests.engine.compiled.material import (
     make,
     network_of,
     scan_of,
-    squared,
     state_for,
     trained,
     training_of,
@@ -26,7 +26,7 @@ from throughtime import Network, cells
 from throughtime import engine as engines
 from throughtime.errors import NonFiniteLoss, ParameterError, ShapeError, ThroughtimeError
 from throughtime.layers import Dense, OneHot, Recurrent
-from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.losses import SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch
 from throughtime.optimizers import Optimizer
 from throughtime.training.streams import Chunk
@@ -49,7 +49,7 @@ def test_an_engine_that_has_worked_can_be_copied(duplicate):
 @pytest.mark.parametrize("duplicate", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy], ids=["pickle", "deep"])
 @pytest.mark.parametrize("kind", ["one-hot", "embedding stack", "numbers both"])
 def test_a_network_that_has_worked_can_be_copied_and_goes_its_own_way(duplicate, kind):
-    loss = squared() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
     network = network_of(kind, loss=loss)
     chunks = chunks_for(network, 4, 3, 2)
     trained(network, chunks)
@@ -68,7 +68,7 @@ def test_a_network_that_has_worked_can_be_copied_and_goes_its_own_way(duplicate,
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_engine_does_not_mix_up_two_networks(kind):
     shared = make()
-    loss = squared() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
     both = [network_of(kind, "gru", loss=loss, engine=shared, seed=seed) for seed in (1, 2)]
     own = [network_of(kind, "gru", loss=loss, seed=seed) for seed in (1, 2)]
     x = batch_for(both[0], 3, 2).x
@@ -140,7 +140,7 @@ def test_what_is_returned_belongs_to_the_caller():
 
 @pytest.mark.parametrize("kind", ["one-hot stack", "embedding both", "numbers"])
 def test_what_goes_in_stays_as_it_was(kind):
-    network = network_of(kind, loss=squared() if kind == "numbers" else None)
+    network = network_of(kind, loss=SquaredError() if kind == "numbers" else None)
     chunks, state = chunks_for(network, 4, 3, 2, lengths=[4, 0, 2]), state_for(network, 3)
     arrays = [v for chunk in chunks for v in vars(chunk.batch).values()] + list(flat(state).values())
     before = [value.copy() for value in arrays]
@@ -274,21 +274,71 @@ def test_a_training_that_breaks_down_keeps_the_last_good_weights(rate):
     def run(engine):
         layers = [OneHot(5), Recurrent("elman-relu", 5, 6), Dense(6, 5)]
         network = Network(layers, SoftmaxCrossEntropy(), engine=engine, random_state=0)
+        good = network.copy()
         training = training_of(network, rate=rate)
         chunks = chunks_for(network, 4, 3, 1) * 50
         with pytest.raises(NonFiniteLoss):
             training.run(iter(chunks), 3)
+        training_of(good, rate=rate, steps=training.step - 1).run(iter(chunks), 3)
+        assert_same(network.parameters, good.parameters)
         assert all(np.isfinite(w).all() for w in network.parameters.values())
-        return training.step, network.parameters
+        return training.step
 
-    steps, weights = run("compiled")
-    steps_in_numpy, _ = run("numpy")
-    assert steps == steps_in_numpy
-    assert weights
+    assert run("compiled") == run("numpy") > 0
+
+
+def test_a_training_that_begins_with_no_number_leaves_the_weights_that_it_found():
+    """Those before it may come from another training."""
+    network = network_of("numbers", loss=SquaredError())
+    weights = network.copy().parameters
+    trained(network, chunks_for(network, 4, 3, 3))
+    network.set_parameters(weights)
+    chunks = chunks_for(network, 4, 3, 1)
+    chunks[0].batch.targets[:] = np.nan
+    with pytest.raises(NonFiniteLoss):
+        training_of(network).run(iter(chunks), 3)
+    assert_same(network.parameters, weights)
+
+
+def test_weights_of_a_training_that_was_broken_off_are_seen():
+    network = network_of("one-hot")
+    x = batch_for(network, 4, 3).x
+    before, _ = network.forward(x)
+    first = chunks_for(network, 4, 3, 1)
+    refused = chunks_for(network, 2, 3, 1)
+    refused[0].batch.x[0, 0] = 99
+    with pytest.raises(ShapeError):
+        network.engine.train_steps(training_of(network), first + refused, network.initial_state(3), 0)
+    after, _ = network.forward(x)
+    assert not np.array_equal(after, before)
+    assert_same({"o": after}, {"o": network.copy().forward(x)[0]})
+
+
+def test_threads_of_python_may_share_a_network():
+    network = network_of("one-hot stack", "lstm", 5, 40)
+    xs = [batch_for(network, 30, 8, seed=seed).x for seed in range(4)]
+    expected = [network.forward(x)[0] for x in xs]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            for found, wanted in zip(pool.map(lambda x: network.forward(x)[0], xs), expected, strict=True):
+                np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("change", [lambda w: w.astype(np.float64), lambda w: w[:, :-1], np.asfortranarray])
+def test_weights_that_are_no_such_array_are_refused(change):
+    network = network_of("one-hot")
+    network.parameters["output.V"] = change(network.parameters["output.V"])
+    for use in (
+        lambda: network.forward(np.zeros((2, 3), int)),
+        lambda: network.step(np.zeros(3, int)),
+        lambda: trained(network, chunks_for(network, 2, 3, 1)),
+    ):
+        with pytest.raises(ShapeError, match=r"parameter 'output\.V' must be \[6, 5\] in float32 and in C order"):
+            use()
 
 
 def test_training_steps_end_at_a_loss_that_is_no_number():
-    network = network_of("numbers", loss=squared())
+    network = network_of("numbers", loss=SquaredError())
     chunks = chunks_for(network, 4, 3, 5)
     chunks[2].batch.targets[1, 1] = np.nan
     run = training_of(network)

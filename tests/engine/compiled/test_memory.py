@@ -23,7 +23,6 @@ from tests.engine.compiled.material import (
     run_python,
     scan_of,
     seeds,
-    squared,
     state_for,
     trained,
     using,
@@ -32,7 +31,7 @@ from tests.engine.compiled.material import (
 from throughtime.engine import random
 from throughtime.engine.compiled import job
 from throughtime.engine.protocol import Sampling, Tokens
-from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.losses import SoftmaxCrossEntropy, SquaredError
 from throughtime.optimizers import RULES, Optimizer
 
 ZONE = 512
@@ -133,7 +132,7 @@ def test_a_network_between_guards(kind, data, T, N, D, H, seed):
     if lengths is not None:
         lengths[0] = T
     K = data.draw(st.integers(2, 70))
-    loss = squared() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
 
     def run():
         network = network_of(kind, cell, D, H, K, loss=loss, seed=seed)
@@ -201,6 +200,7 @@ import ctypes, mmap
 import numpy as np
 from tests.engine.compiled.material import *
 from throughtime.engine.protocol import Tokens
+from throughtime.losses import SquaredError
 from throughtime.optimizers import RULES
 
 PAGE = mmap.PAGESIZE
@@ -237,7 +237,7 @@ def compare(T, N, D, H, cell, end, seed):
     a, b = (s.part(x=Tokens(i, D)).forward(make()) for s, i in ((scan, ids), (moved, edge(ids))))
     np.testing.assert_array_equal(a.outputs, b.outputs)
     for kind in ("one-hot", "embedding both", "numbers stack"):
-        loss = squared() if kind == "numbers stack" else None
+        loss = SquaredError() if kind == "numbers stack" else None
         results = []
         for move in (lambda value: value, edge):
             network = network_of(kind, cell, D, H, max(2, D), loss=loss, seed=seed)

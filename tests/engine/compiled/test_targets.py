@@ -82,8 +82,17 @@ def test_another_architecture_has_vectors_of_four():
         ({"THROUGHTIME_CPU_NAME": "x86-64"}, "x86-64 4 False"),
         ({"THROUGHTIME_CPU_NAME": "x86-64-v4"}, "x86-64-v4 16 True"),
         ({"THROUGHTIME_CPU_NAME": "x86-64", "THROUGHTIME_CPU_FEATURES": "+avx"}, "x86-64 8 False"),
+        ({"THROUGHTIME_CPU_NAME": "znver4", "THROUGHTIME_CPU_FEATURES": "+avx2,+fma"}, "znver4 8 True"),
     ],
 )
 def test_variables_say_what_the_processor_is(environment, expected):
     text = "from throughtime.engine.compiled.target import host; print(host().cpu, host().lanes, host().fused)"
     assert run_python(text, **environment).stdout.strip() == expected
+
+
+def test_a_processor_that_is_not_known_is_refused():
+    done = run_python(
+        "from throughtime.engine.compiled.target import host; host()", check=False, THROUGHTIME_CPU_NAME="z9"
+    )
+    assert "THROUGHTIME_CPU_NAME must be one of" in done.stderr
+    assert "got 'z9'" in done.stderr

@@ -1,9 +1,9 @@
 """From LLVM assembly to code that runs, kept on disk between processes.
 
-The key of a stored piece of machine code is the assembly that it was made from, the processor, and the compiler: what
-the code computes is all in its key, so that an edited helper, a constant, or a cell of the same name cannot be mistaken
-for another. A file is written beside its place and moved there, and carries a checksum; where the directory cannot be
-written, code is compiled anew in each process.
+The key of a stored piece of machine code is the assembly that it was made from, the processor, and the compiler with
+its options: what the code computes is all in its key, so that an edited helper, a constant, or a cell of the same name
+cannot be mistaken for another. A file is written beside its place and moved there, and carries a checksum; where the
+directory cannot be written, code is compiled anew in each process.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from throughtime.engine.compiled.target import Target, host
+
+OPTIONS = {"speed_level": 2, "loop_vectorization": False, "slp_vectorization": False}
+"""Vectors are written by hand."""
+MACHINE = {"opt": 2, "reloc": "default", "codemodel": "jitdefault"}
 
 _lock = Lock()
 _loaded: dict[str, Code] = {}
@@ -69,8 +73,9 @@ def load(text: str, what: str) -> Code:
     """
     global seconds
     target = host()
-    parts = (text, target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    versions = (llvmlite.__version__, llvm.llvm_version_info)
+    parts = (text, target.triple, target.cpu, target.features, versions, OPTIONS, MACHINE)
+    key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
     with _lock:
         if key not in _loaded:
             place = directory() / f"{key[:40]}.o"
@@ -97,16 +102,17 @@ def _machine(target: Target) -> llvm.TargetMachine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.cpu, features=target.features, opt=2, reloc="default", codemodel="jitdefault"
+        cpu=target.cpu, features=target.features, **MACHINE
     )
 
 
 def _compile(text: str, target: Target) -> bytes:
     module = _parsed(text, target)
+    module.verify()
     machine = _machine(target)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = False  # vectors are written by hand
-    options.slp_vectorization = False
+    options = llvm.create_pipeline_tuning_options()
+    for name, value in OPTIONS.items():
+        setattr(options, name, value)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
@@ -138,3 +144,13 @@ def _write(place: Path, machine_code: bytes) -> bool:
             Path(name).unlink()
         return False
     return True
+
+
+def _after_fork() -> None:
+    """A thread that was compiling is not there in the child."""
+    global _lock
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import numpy as np
 
@@ -44,20 +46,21 @@ class CompiledEngine(Operations):
     Raises
     ------
     ParameterError
-        If another dtype is asked for.
+        If another dtype is asked for, or this system has no POSIX threads (Windows).
     """
-
-    keeps_previous = True
 
     def __init__(self, dtype: Any = np.float32) -> None:
         if np.dtype(dtype) != np.float32:
             raise ParameterError(
                 f"the engine 'compiled' computes in float32, got {np.dtype(dtype)}; use engine='numpy'"
             )
+        if os.name != "posix":
+            raise ParameterError("the engine 'compiled' needs POSIX threads, which Windows has not; use engine='numpy'")
         super().__init__()
+        self._turn = threading.Lock()
+        """A job has one set of arrays: threads of Python that share a network take turns."""
+        _engines.add(self)
         self._training: dict[Any, tuple[TrainingSteps, list[Array]]] = {}
-        self._previous: WeakKeyDictionary[Any, dict[str, Array]] = WeakKeyDictionary()
-        """The weights before the last update, of each network that was trained."""
         self._single: dict[Any, SingleStep] = {}
         self._passes: dict[Any, tuple[Passes, list[Array]]] = {}
 
@@ -91,25 +94,27 @@ class CompiledEngine(Operations):
         lengths = some_lengths(lengths, T)
         at_once = T if network.body.reads_ahead else max(1, min(T, FLOATS_AT_ONCE // (N * network.body.kept())))
         outputs = np.empty((T, N, network.body.output_size), self.dtype)
-        for start in range(0, T, at_once):
-            part = slice(start, start + at_once)
-            left = None if lengths is None else np.clip(lengths - start, 0, len(x[part]))
-            passes = self._passes_for(network, len(x[part]), N, left is not None)
-            passes.put(state)
-            outputs[part] = passes.run(x[part], left)
-            state = passes.get()
+        with self._turn:
+            for start in range(0, T, at_once):
+                part = slice(start, start + at_once)
+                left = None if lengths is None else np.clip(lengths - start, 0, len(x[part]))
+                passes = self._passes_for(network, len(x[part]), N, left is not None)
+                passes.put(state)
+                outputs[part] = passes.run(x[part], left)
+                state = passes.get()
         return outputs, state
 
     def step(self, network: Any, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
         key = (id(network), x.shape)
-        single = self._single.get(key)
-        if single is None or single.arrays != [*map(id, network.parameters.values())]:
-            if network.body.reads_ahead or not can_plan(network.stages) or not x.ndim or not len(x):
-                return None
-            while len(self._single) >= PLANS_KEPT:
-                self._single.pop(next(iter(self._single)))
-            single = self._single[key] = SingleStep(network, len(x))
-        return single.run(x, state)
+        with self._turn:
+            single = self._single.get(key)
+            if single is None or single.arrays != [*map(id, network.parameters.values())]:
+                if network.body.reads_ahead or not can_plan(network.stages) or not x.ndim or not len(x):
+                    return None
+                while len(self._single) >= PLANS_KEPT:
+                    self._single.pop(next(iter(self._single)))
+                single = self._single[key] = SingleStep(network, len(x))
+            return single.run(x, state)
 
     def _passes_for(self, network: Any, T: int, N: int, lengths: bool) -> Passes:
         number = number_for(work_of(network.parameters, T * N))
@@ -124,7 +129,14 @@ class CompiledEngine(Operations):
         self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
     ) -> tuple[list[StepResult], NetworkState]:
         if run.bptt_truncate is not None or not can_plan(run.network.stages):
-            return self._steps_layer_by_layer(run, batches, state, step)
+            return super().train_steps(run, batches, state, step)
+        with self._turn:
+            self.changed()  # not behind the work, which may be interrupted
+            return self._train_steps(run, batches, state, step)
+
+    def _train_steps(
+        self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
+    ) -> tuple[list[StepResult], NetworkState]:
         results: list[StepResult] = []
         state = dict(state)
         while len(results) < len(batches):
@@ -140,30 +152,12 @@ class CompiledEngine(Operations):
             rates = [run.learning_rate(number) for number in range(first, first + len(same))]
             done = steps.run(same, state, first, rates)
             results += done
-            self._previous[run.network] = steps.before
+            if math.isfinite(done[0].loss) and math.isfinite(done[0].gradient_norm):  # an update was made
+                run.before = steps.before
             self.steps_per_call = steps.capacity
             if not steps.go[0]:
                 break
-        self.changed()
         return results, state
-
-    def _steps_layer_by_layer(
-        self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
-    ) -> tuple[list[StepResult], NetworkState]:
-        results = []
-        for number, batch in enumerate(batches, start=step):
-            before = {name: w.copy() for name, w in run.network.parameters.items()}
-            result, state = run.train_step(batch, state, number)
-            results.append(result)
-            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
-                break
-            self._previous[run.network] = before
-            if not result.sound:
-                break
-        return results, state
-
-    def restore_previous(self, network: Any) -> None:
-        network.set_parameters(self._previous.get(network, network.parameters))
 
     def _steps_for(self, run: Trainable, batch: Any) -> TrainingSteps:
         """The job of a training step for batches of this size: one that was made before, if all is as it was."""
@@ -176,7 +170,7 @@ class CompiledEngine(Operations):
             self._training,
             (T, N, lengths, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
             arrays,
-            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number, self._previous.get(network)),
+            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number),
         )
 
     def generate(
@@ -225,3 +219,16 @@ def _found_or_made(
 def _size(batch: Any) -> tuple[int, int, bool]:
     T, N = batch.x.shape[:2]
     return T, N, batch.lengths is not None and not np.all(batch.lengths == T)
+
+
+_engines: WeakSet[CompiledEngine] = WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread that had its turn is not there in the child."""
+    for engine in _engines:
+        engine._turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

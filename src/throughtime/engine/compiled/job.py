@@ -15,6 +15,8 @@ from throughtime.engine.compiled.library import Routine
 from throughtime.engine.protocol import Array
 
 ALIGNMENT = 64
+ELEMENTS = {"float*": np.dtype(np.float32), "double*": np.dtype(np.float64), "i64*": np.dtype(np.int64)}
+"""What stands at an address of this kind."""
 
 
 def room(shape: tuple[int, ...] | int, dtype: Any = np.float32, *, zero: bool = False) -> Array:
@@ -68,6 +70,8 @@ class Job:
             elif field.kind == "i64":
                 values.append(int(value))
             else:
+                if value is not None and value.dtype != ELEMENTS[field.kind]:
+                    raise TypeError(f"{routine.name} takes {ELEMENTS[field.kind]} as {field.name}, got {value.dtype}")
                 values.append(address_of(value))
                 self._kept.append(value)
         if arguments:
@@ -110,12 +114,15 @@ class Job:
         memory[JOB["list"]] = base + 8 * head
         memory[JOB["count"]] = count
         memory[JOB["go"]] = address_of(self._go)
-        self._memory, self._address, self._last = memory, base, (0, 0)
         self._run_alone = _alone()
+        self._address, self._last = base, (0, 0)
+        self._memory = memory
         return memory
 
     def run(self, number: int, repeats: int = 1) -> None:
         """Runs it on ``number`` threads."""
+        if not self._entries:
+            return
         memory = self._seal() if self._memory is None else self._memory
         if (repeats, number) != self._last:
             memory[JOB["repeats"]], memory[JOB["threads"]] = repeats, number

@@ -31,6 +31,9 @@ def plan_network(plan: Plan, stages: Sequence[Stage]) -> tuple[Rows, Callable[[R
     """
     last, back = _stacked(plan, Stage("stacked", parts=tuple(stages)), plan.input)
     outputs, rows_back = _rows_of(plan, last)  # symbols, if there is an embedding alone
+    if plan.trains and any(np.may_share_memory(outputs.array, history) for history in plan.histories):
+        history, outputs = outputs, new_rows(outputs.count, outputs.size)  # the loss writes its gradient over them
+        parts.columns(plan.job, _flat(history), _flat(outputs), outputs.size)
     plan.finish()
 
     def way_back(d: Rows) -> None:
@@ -104,7 +107,7 @@ def _recurrent(plan: Plan, stage: Stage, x: Signal) -> tuple[Signal, Back]:
 def _forward_recurrent(plan: Plan, stage: Stage, x: Signal) -> tuple[Rows, Back]:
     cell, H, T, N = stage.cell, stage.size or 0, plan.T, plan.N
     assert cell is not None
-    layout, routines, job = RecordLayout(cell), library.of_cell(cell), plan.job
+    layout, job = RecordLayout(cell), plan.job
 
     def name(what: str) -> str:
         return f"{stage.name}.{what}"
@@ -126,14 +129,10 @@ def _forward_recurrent(plan: Plan, stage: Stage, x: Signal) -> tuple[Rows, Back]
         job.wait()
         d_y = d.array.reshape(T, N, d.row)
         parts.scan_back(job, cell, records, histories, W_back, vectors, plan.lengths, d_y, carries, to_start=False)
-        if cell.recurrent:
-            before = Rows(histories[0], T * N, H, histories[0].shape[2], host().lanes)
-            d_W = plan.gradient_of(name("W"))
-            parts.gradient(job, routines, before, records, layout.hidden, d_W, None, plan.threads)
-        if cell.apart:
-            parts.sums(job, records, layout.apart, plan.gradient_of(name("e")), plan.threads)
-        for slot, vector in zip(layout.vectors, cell.vectors, strict=True):
-            parts.sums(job, records, (slot,), plan.gradient_of(name(vector)), plan.threads)
+        d_W = plan.gradient_of(name("W")) if cell.recurrent else None
+        d_e = plan.gradient_of(name("e")) if cell.apart else None
+        d_vectors = [plan.gradient_of(name(vector)) for vector in cell.vectors]
+        parts.recurrent_gradients(job, cell, records, histories[0], d_W, d_e, d_vectors, plan.threads)
         return inputs_back(records, needs)
 
     return outputs, way_back
@@ -183,10 +182,8 @@ def _inputs(plan: Plan, stage: Stage, x: Signal, records: Rows) -> tuple[Rows | 
         parts.pick(job, plan.parameters[U], plan.parameters[b], x.ids, G, records)
 
         def one_hot_back(d: Rows, needs: bool) -> None:
-            total = new_records(x.count, H, G)
-            parts.scatter(job, d, x.ids, total, G)
-            parts.unpack(job, total, G, plan.gradient_of(U))
-            parts.sums(job, d, layout.gates, plan.gradient_of(b), plan.threads)
+            total, d_U, d_b = new_records(x.count, H, G), plan.gradient_of(U), plan.gradient_of(b)
+            parts.symbol_gradients(job, x.ids, d, total, layout.gates, d_U, d_b, plan.threads)
 
         return None, None, one_hot_back
 
@@ -317,10 +314,8 @@ def _dense(plan: Plan, stage: Stage, x: Signal) -> tuple[Signal, Back]:
         parts.pick(job, plan.parameters[V], plan.parameters[c], x.ids, 1, outputs)
 
         def one_hot_back(d: Rows, needs: bool) -> None:
-            table = new_rows(x.count, K)
-            parts.scatter(job, d, x.ids, table, 1)
-            parts.unpack(job, table, 1, plan.gradient_of(V))
-            parts.sums(job, d, ONE, plan.gradient_of(c), plan.threads)
+            total, d_V, d_c = new_rows(x.count, K), plan.gradient_of(V), plan.gradient_of(c)
+            parts.symbol_gradients(job, x.ids, d, total, ONE, d_V, d_c, plan.threads)
 
         return outputs, one_hot_back
 

@@ -329,9 +329,6 @@ class Function:
     def constant(self, type_: str, value: Number | bool) -> Value:
         return Value(self, type_, literal(type_, value))
 
-    def undefined(self, type_: str) -> Value:
-        return Value(self, type_, "undef")
-
     def binary(self, operation: str, x: Any, y: Any) -> Value:
         type_ = x.type if isinstance(x, Value) else y.type
         return self.emit(type_, f"{operation} {type_} {self.operand(type_, x)}, {self.operand(type_, y)}")

@@ -110,9 +110,7 @@ class Operations(Engine):
         job = Job()
         if isinstance(x, Tokens):
             total = new_rows(x.size, K)
-            parts.scatter(job, d_rows, _ids(x.ids), total, 1)
-            parts.unpack(job, total, 1, d_weight)
-            parts.sums(job, d_rows, ONE, d_bias, number)
+            parts.symbol_gradients(job, _ids(x.ids), d_rows, total, ONE, d_weight, d_bias, number)
         else:
             x_rows = Rows.plain(_plain(x), D)
             parts.gradient(job, library.common(), x_rows, d_rows, ONE, d_weight, d_bias, number)
@@ -208,18 +206,10 @@ class Operations(Engine):
         d_e = None if weights.e is None else np.empty_like(weights.e)
         d_p = tuple(np.empty_like(vector) for vector in weights.p)
         d_U = np.empty_like(weights.U)
-        if d_W is not None:
-            before = Rows(tape.histories[0], T * N, H, tape.histories[0].shape[2], host().lanes)
-            parts.gradient(job, routines, before, tape.records, layout.hidden, d_W, None, number)
-        if d_e is not None:
-            parts.sums(job, tape.records, layout.apart, d_e, number)
-        for slot, total in zip(layout.vectors, d_p, strict=True):
-            parts.sums(job, tape.records, (slot,), total, number)
+        parts.recurrent_gradients(job, cell, tape.records, tape.histories[0], d_W, d_e, d_p, number)
         if isinstance(x, Tokens):
-            table = new_records(D, H, len(cell.gates))
-            parts.scatter(job, tape.records, _ids(x.ids), table, len(cell.gates))
-            parts.unpack(job, table, len(cell.gates), d_U)
-            parts.sums(job, tape.records, layout.gates, d_b, number)
+            total = new_records(D, H, len(cell.gates))
+            parts.symbol_gradients(job, _ids(x.ids), tape.records, total, layout.gates, d_U, d_b, number)
         else:
             parts.gradient(job, routines, Rows.plain(_plain(x), D), tape.records, layout.gates, d_U, d_b, number)
         d_x = None
@@ -299,8 +289,8 @@ class Operations(Engine):
             parts.update(
                 job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go, sound
             )
+        self.changed()  # not behind the work, which may be interrupted
         job.run(number_for(sum(w.size for w in parameters.values()) * 16))
-        self.changed()
 
     # ------------------------------------------------------------------ generation
 

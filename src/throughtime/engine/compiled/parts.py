@@ -16,7 +16,7 @@ from throughtime.engine.compiled import library
 from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.kernels.gradient import packing
 from throughtime.engine.compiled.kernels.learning import PART
-from throughtime.engine.compiled.layout import blocks_of
+from throughtime.engine.compiled.layout import RecordLayout, blocks_of
 from throughtime.engine.compiled.library import Library
 from throughtime.engine.compiled.rows import ONE, Rows
 from throughtime.engine.compiled.target import host
@@ -192,6 +192,15 @@ def scatter(job: Job, d: Rows, ids: Array, table: Rows, width: int) -> None:
     )
 
 
+def symbol_gradients(
+    job: Job, ids: Array, d: Rows, total: Rows, gates: Sequence[int], weight: Array, bias: Array, threads: int
+) -> None:
+    """Of weights whose rows symbols stand for, and of the bias; ``total`` has room for a row for each symbol."""
+    scatter(job, d, ids, total, len(gates))
+    unpack(job, total, len(gates), weight)
+    sums(job, d, gates, bias, threads)
+
+
 def unpack(job: Job, records: Rows, gates: int, out: Array) -> None:
     """Plain rows ``[gates*size]`` from records."""
     job.add(
@@ -312,20 +321,41 @@ def scan_back(
     )
 
 
+def recurrent_gradients(
+    job: Job,
+    cell: Cell,
+    records: Rows,
+    history: Array,
+    W: Array | None,
+    e: Array | None,
+    vectors: Sequence[Array],
+    threads: int,
+) -> None:
+    """Of what a cell has beside its input weights; the records hold their gradients, ``history`` the first state's."""
+    layout = RecordLayout(cell)
+    if W is not None:
+        before = Rows(history, records.count, records.size, history.shape[2], host().lanes)
+        gradient(job, library.of_cell(cell), before, records, layout.hidden, W, None, threads)
+    if e is not None:
+        sums(job, records, layout.apart, e, threads)
+    for slot, vector in zip(layout.vectors, vectors, strict=True):
+        sums(job, records, (slot,), vector, threads)
+
+
 def dropout(
     job: Job, x: Array, out: Array, size: int, rate: float, key: tuple[int, int], step: Array, per_step: bool
 ) -> None:
-    """``out = x * mask`` for ``[T, N, width]``, of which the first ``size`` numbers are units."""
-    T, N, width = x.shape
+    """``out = x * mask`` for ``[T, N, width]``, of which the first ``size`` numbers are units; ``out`` is padded."""
+    T, N, _ = x.shape
     job.add(
         library.common()["dropout"],
         T=T,
         N=N,
-        rows0=0,
         H=size,
-        row=width,
         x=x,
+        x_row=x.shape[-1],
         out=out,
+        out_row=out.shape[-1],
         step=step,
         moving=per_step,
         key0=key[0],

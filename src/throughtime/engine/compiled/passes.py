@@ -9,7 +9,7 @@ import numpy as np
 from throughtime.engine.compiled import library, threads
 from throughtime.engine.compiled.job import Job
 from throughtime.engine.compiled.layers import plan_network
-from throughtime.engine.compiled.plan import Plan, work_of
+from throughtime.engine.compiled.plan import Plan, check_parameters, work_of
 from throughtime.engine.protocol import Array, NetworkState, Sampling
 from throughtime.engine.random import Key
 
@@ -29,6 +29,7 @@ class Passes:
     """
 
     def __init__(self, network: Any, T: int, N: int, lengths: bool, number: int) -> None:
+        check_parameters(network)
         self.number = number
         self.plan = Plan(network.stages, network.parameters, T, N, lengths=lengths, threads=number, trains=False)
         self.outputs, _ = plan_network(self.plan, network.stages)

@@ -17,6 +17,7 @@ from throughtime.engine.compiled.layout import padded
 from throughtime.engine.compiled.rows import Rows
 from throughtime.engine.compiled.target import host
 from throughtime.engine.protocol import Array, Stage
+from throughtime.errors import ShapeError
 
 FLOATS_IN_TABLE = 1 << 22
 """How large a table of input parts may be that is kept between runs."""
@@ -90,9 +91,9 @@ class Plan:
         self.gradients: dict[str, Array] = {}
         self._packed: dict[Any, Array] = {}
         self._carried: list[tuple[Array, Array]] = []
-        first = stages[0]
+        first = Stage("stacked", parts=tuple(stages))
         while first.kind == "stacked":
-            first = first.parts[0]
+            first = next(part for part in first.parts if part.inputs is not None)  # dropout takes any size
         if first.kind in ("embedding", "one_hot"):
             self.ids: Array | None = room((T, N), np.int64, zero=True)
             self.x: Array | None = None
@@ -116,6 +117,11 @@ class Plan:
                 state=state,
                 lengths=self.lengths,
             )
+
+    @property
+    def histories(self) -> list[Array]:
+        """Of all states, ``[T + 1, N, padded H]``."""
+        return [history for history, _ in self._carried]
 
     def folds(self, symbols: int, records: Rows) -> bool:
         """Whether the input parts of all symbols are computed once, instead of those of all places.
@@ -159,3 +165,14 @@ class Plan:
 def work_of(parameters: Mapping[str, Array], places: int) -> int:
     """About how many multiplications a pass forward takes."""
     return places * sum(w.size for name, w in parameters.items() if w.ndim > 1)
+
+
+def check_parameters(network: Any) -> None:
+    """Raises :class:`ShapeError` unless all parameters are what kernels take them for; they may have been replaced."""
+    for name, spec in network.body.specs().items():
+        w = network.parameters[name]
+        if w.shape != spec.shape or w.dtype != np.float32 or not w.flags.c_contiguous:
+            raise ShapeError(
+                f"parameter {name!r} must be {list(spec.shape)} in float32 and in C order, got {list(w.shape)} in "
+                f"{w.dtype}; set_parameters copies other numbers into it"
+            )

@@ -8,6 +8,8 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+from throughtime.errors import ParameterError, known
+
 
 @dataclass(frozen=True)
 class Target:
@@ -31,7 +33,7 @@ class Target:
     def lanes(self) -> int:
         if not self.is_x86:
             return 4
-        return 16 if self.has("avx512f") else 8 if self.has("avx") else 4
+        return 16 if self.has("avx512f") else 8 if self.has("avx") or self.has("avx2") else 4
 
     @property
     def registers(self) -> int:
@@ -58,6 +60,11 @@ def host() -> Target:
 
     A name alone leaves out what this machine has besides: LLVM then knows the features from the name, and those
     that decide the size of a vector are looked up here.
+
+    Raises
+    ------
+    ParameterError
+        If there is a name that is not known here, and no features.
     """
     name = os.environ.get("THROUGHTIME_CPU_NAME")
     features = os.environ.get("THROUGHTIME_CPU_FEATURES")
@@ -65,11 +72,17 @@ def host() -> Target:
         listed = llvm.get_host_cpu_features()
         features = ",".join(f"{'+' if present else '-'}{feature}" for feature, present in sorted(listed.items()))
     elif features is None:
-        features = _KNOWN.get(name or "", "")
+        if name not in _KNOWN:
+            raise ParameterError(
+                f"THROUGHTIME_CPU_NAME must be one of {known(_KNOWN)}, or THROUGHTIME_CPU_FEATURES must name its "
+                f"features, such as +avx2,+fma; got {name!r}"
+            )
+        features = _KNOWN[name]
     return Target(llvm.get_process_triple(), name or llvm.get_host_cpu_name(), features)
 
 
 _KNOWN = {
+    "x86-64": "",
     "haswell": "+avx,+avx2,+fma",
     "x86-64-v3": "+avx,+avx2,+fma",
     "x86-64-v4": "+avx,+avx2,+fma,+avx512f,+avx512dq,+avx512bw,+avx512vl",

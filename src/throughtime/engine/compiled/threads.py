@@ -115,8 +115,9 @@ def run(job: int, threads: int) -> bool:
         return False
     with _taken:
         if _pool is None or _pool.process != os.getpid() or _pool.size < threads:
-            if _pool is not None:
-                _pool.end()
+            smaller, _pool = _pool, None  # an interruption here leaves none that has ended
+            if smaller is not None:
+                smaller.end()
             _pool = Pool(threads)
         _pool.dispatch(job)
     return True

@@ -10,7 +10,7 @@ import numpy as np
 from throughtime.engine.compiled import library, parts
 from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.layers import plan_network
-from throughtime.engine.compiled.plan import Plan, work_of
+from throughtime.engine.compiled.plan import Plan, check_parameters, work_of
 from throughtime.engine.protocol import Array, NetworkState, StepResult
 from throughtime.errors import ShapeError
 
@@ -30,7 +30,6 @@ class TrainingSteps:
     T, N, lengths : the size of a batch, and whether its sequences end early
     seed : of dropout
     number : of threads
-    before : the weights before the last update of another size of batch, if there was one
     """
 
     def __init__(
@@ -42,8 +41,8 @@ class TrainingSteps:
         lengths: bool,
         seed: int,
         number: int,
-        before: dict[str, Array] | None,
     ) -> None:
+        check_parameters(network)
         parameters = network.parameters
         optimizer.prepare(parameters)
         self.network, self.optimizer, self.number = network, optimizer, number
@@ -65,7 +64,7 @@ class TrainingSteps:
             step=self.step,
         )
         self.results = np.zeros((self.capacity, 3))
-        self.before = before or {name: w.copy() for name, w in parameters.items()}
+        self.before = {name: w.copy() for name, w in parameters.items()}
         plan = self.plan
         self.inputs = self._fetched(plan.inputs)
         self.fresh = self._fetched(plan.fresh)
@@ -88,8 +87,8 @@ class TrainingSteps:
             waits=False,
             alone=words < 1 << 14,
             count=words,
-            source=source,
-            target=target,
+            source=source.reshape(-1).view(np.float32),
+            target=target.reshape(-1).view(np.float32),
             index=self.index,
         )
         return source

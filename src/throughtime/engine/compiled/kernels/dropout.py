@@ -11,11 +11,13 @@ from throughtime.engine.random import MULTIPLIERS, ROUNDS, WEYL
 def write_dropout(module: Module, target: Target) -> None:
     """``dropout``: ``out = x * mask``; an element falls where its random word is below ``threshold``.
 
-    The word is that of ``random.words(key, step, time, row, unit)``; ``rows0`` is the number of the first row, and
-    ``moving`` 0 uses the mask of time 0 at every time.
+    The word is that of ``random.words(key, step, time, row, unit)``; ``moving`` 0 uses the mask of time 0 at every
+    time. Rows of ``x`` have H numbers at least, those of ``out`` whole vectors.
     """
-    k = Kernel(module, target, "dropout", "T N rows0 H row *x *out i64*step moving key0 key1 threshold double:factor")
-    T, N, H, row_size, x, out = k["T N H row x out"]
+    k = Kernel(
+        module, target, "dropout", "T N H *x x_row *out out_row i64*step moving key0 key1 threshold double:factor"
+    )
+    T, N, H, x, x_row, out, out_row = k["T N H x x_row out out_row"]
     L = target.lanes
     words = vector_of(L, "i32")
     step = k.splat(k["step"].load().cast("trunc", "i32"), L)
@@ -28,16 +30,17 @@ def write_dropout(module: Module, target: Target) -> None:
     with k.loop(0, T) as t:
         time = k.splat(k.select(moving, t, 0).cast("trunc", "i32"), L)
         with k.loop(first, last) as n:
-            row = k.splat((n + k["rows0"]).cast("trunc", "i32"), L)
-            line = (t * N + n) * row_size
+            row = k.splat(n.cast("trunc", "i32"), L)
+            m = t * N + n
             with k.loop(0, H, 4 * L) as unit:
                 block = counters + k.splat((unit // 4).cast("trunc", "i32"), L)
                 drawn = _interleaved(k, philox(k, [block, time, row, step], (k["key0"], k["key1"])))
                 for number, word in enumerate(drawn):
                     here = unit + number * L
-                    with k.when(here < row_size):
+                    with k.when(here < out_row):
                         kept = k.select((word ^ sign) < threshold, k.v.constant(0.0), factor)
-                        (out + (line + here)).store(k.v.load(x + (line + here)) * kept)
+                        value = k.v.load_masked(x + (m * x_row + here), k.v.mask(H - here))
+                        (out + (m * out_row + here)).store(value * kept)
     k.give()
 
 

@@ -38,7 +38,7 @@ class Packing:
 
 
 def packing(target: Target, width: int, K: int, columns: int) -> Packing:
-    """The packing for a result ``[K, columns]``; the same for any number of threads, as sums are by parts of the rows."""
+    """The packing for a result ``[K, columns]``, on any number of threads: sums are made by parts of the rows."""
     tile_rows, blocks = best_shape(target.registers, width)
     rows = FEW_ROWS if K * columns <= FLOATS_IN_CACHE else MANY_ROWS
     group = blocks * width * target.lanes

@@ -116,20 +116,19 @@ def write_squared_error(module: Module, target: Target) -> None:
 
 
 def write_sum(module: Module, target: Target) -> None:
-    """``sum``: of float64 numbers, always in the same order. One thread does it."""
+    """``sum``: of float64 numbers, always in the same order; for one thread."""
     k = Kernel(module, target, "sum", "count double*values double*total")
     count, values, total = k["count values total"]
     lanes = 8
-    with k.when(k.thread == 0):
-        sums = [k.variable(k.constant("double", 0.0)) for _ in range(lanes)]
-        whole = count // lanes * lanes
-        with k.loop(0, whole, lanes) as i:
-            for lane, one in enumerate(sums):
-                one.set(one.get() + (values + (i + lane)).load())
-        with k.loop(whole, count) as i:
-            sums[0].set(sums[0].get() + (values + i).load())
-        result = sums[0].get()
-        for one in sums[1:]:
-            result = result + one.get()
-        total.store(result)
+    sums = [k.variable(k.constant("double", 0.0)) for _ in range(lanes)]
+    whole = count // lanes * lanes
+    with k.loop(0, whole, lanes) as i:
+        for lane, one in enumerate(sums):
+            one.set(one.get() + (values + (i + lane)).load())
+    with k.loop(whole, count) as i:
+        sums[0].set(sums[0].get() + (values + i).load())
+    result = sums[0].get()
+    for one in sums[1:]:
+        result = result + one.get()
+    total.store(result)
     k.give()

@@ -1,8 +1,8 @@
 """What runs kernels: a list of them in order, on several threads that wait for one another between two of them.
 
 A *pool* is a piece of memory that its threads share, 8 bytes a field. A thread that has nothing to do looks a few
-thousand times whether there is work, then sleeps until it is woken: nothing spins for long, neither in a pool without
-work nor at a barrier behind a thread that has lost its core.
+thousand times whether there is work, then sleeps until it is woken: nothing spins in a pool without work. At a barrier
+it looks as often, then offers its core to others between two looks: one that waits there may have lost it.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ from throughtime.engine.compiled.llvm import Module, Pointer, Value
 from throughtime.engine.compiled.target import Target
 from throughtime.engine.compiled.tile import Slots, Start, Tiles
 
+NUMBERS_AT_ONCE = 2048
+"""On the way back so many numbers of a row are multiplied before it is the next row's turn."""
+
 
 def write_scan(module: Module, target: Target, cell: Cell) -> None:
     """``scan``: all steps forward.
@@ -168,6 +171,7 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
     tiles = Tiles(module, target, "scan_back_tile", Slots((Start("row", 0),), (0,), layout.hidden))
     start_places = k.room("ptr", 8)
     first, last = k.share(N)
+    at_once = max(1, NUMBERS_AT_ONCE // (L * max(1, len(layout.hidden))))
     G, A, S = len(cell.gates), len(cell.apart), len(cell.states)
 
     def step_one(t: Value, n: Value, block: Value) -> None:
@@ -198,20 +202,24 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
         _each_unit(k, t, (n, n + count), (block, block + width), step_one, end_one)
 
     def multiply(t: Value, K: Value, after: Callable[..., None] | None) -> None:
-        """``d_h`` of the rows, from the gradients of step t + 1 and those of the outputs of step t."""
+        """``d_h`` of the rows, from the gradients of step t + 1 and those of the outputs of step t.
+
+        The blocks of K are taken in parts, whose weights stay in the second-level cache for all rows.
+        """
 
         def run(tile: Callable[..., None], row: Value, count: Value, block: Value, width: int, group: Value) -> None:
             n = first + row
             with k.loop(0, count) as i:
                 start = d_y + (t * d_y_step + (n + i) * d_y_row + block * L)
                 chosen = k.select_pointer(t >= 0, start, zeros + block * L)
-                (start_places.to("ptr") + i).store(chosen)
+                so_far = d_h + ((n + i) * row_size + block * L)
+                (start_places.to("ptr") + i).store(k.select_pointer(part == 0, chosen, so_far))
             tile(
-                record + ((t + 1) * N + n) * record_row,
+                record + (((t + 1) * N + n) * record_row + part * record_block),
                 record_row,
                 record_block,
-                K,
-                w + block * w_block,
+                k.minimum(K - part, at_once),
+                w + (block * w_block + part * (L * L * len(layout.hidden))),
                 w_block,
                 tiles.following(k, w, w_block, block, width, blocks, k.constant("i64", 0), group),
                 start_places,
@@ -222,9 +230,11 @@ def write_scan_back(module: Module, target: Target, cell: Cell) -> None:
                 k.constant("i64", L),
             )
             if after:
-                step(t, n, count, block, k.constant("i64", width))
+                with k.when(part + at_once >= K):
+                    step(t, n, count, block, k.constant("i64", width))
 
-        tiles.over(k, last - first, blocks, run)
+        with k.loop(0, k.select(K > 0, K, 1), at_once) as part:
+            tiles.over(k, last - first, blocks, run)
 
     with k.loop(0, T) as back:
         t = T - 1 - back
