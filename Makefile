@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+LOWEST := numpy==2.0.* llvmlite==0.46.* safetensors==0.5.* threadpoolctl==3.5.* matplotlib==3.9.* rich==13.9.* typer==0.20.*
 
-.PHONY: demo test test-oracles test-processors lint format docs bench clean
+.PHONY: demo test test-oracles test-processors test-lowest lint format docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/throughtime demo
@@ -19,6 +20,12 @@ test-oracles: $(VENV)/.oracles
 test-processors: $(VENV)/.test
 	THROUGHTIME_CPU_NAME=haswell OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto tests/engine/compiled
 	THROUGHTIME_CPU_NAME=x86-64 OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto tests/engine/compiled
+
+# The oldest libraries that are allowed, as far as they have wheels for this Python.
+test-lowest:
+	$(MAKE) VENV=.venv-lowest .venv-lowest/.test
+	.venv-lowest/bin/python -m pip install --quiet $(LOWEST)
+	OPENBLAS_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto tests/engine tests/inspection tests/cli
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
@@ -38,7 +45,7 @@ bench: $(VENV)/.bench
 	$(BIN)/throughtime bench --all --to benchmarks/results/bench.jsonl
 
 clean:
-	rm -rf $(VENV) build dist out throughtime-demo src/*.egg-info
+	rm -rf $(VENV) $(VENV)-lowest build dist out throughtime-demo src/*.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -86,7 +86,7 @@ def beside_a_busy_core(job: Job, rounds: int) -> dict[str, Any]:
     finally:
         neighbour.kill()
         neighbour.join()
-    print(f"{job.name}: alone {alone:.2f} ms, beside a busy core {beside:.2f} ms, {beside / alone:.2f} times as long")
+    print(f"{job.name}: alone {alone:.3g} ms, beside a busy core {beside:.3g} ms, {beside / alone:.2f} times as long")
     return {"job": job.name, "alone": rounded(alone), "beside": rounded(beside)}
 
 
@@ -120,7 +120,10 @@ def main() -> None:
         _print_memory(options.memory_of)
         return
     grown = {cell: growth(cell, options.rounds) for cell in ("elman", "gru", "lstm")}
-    busy = [beside_a_busy_core(job, options.rounds) for job in (Job("text", "lstm", 128, 16, 50), MIDDLE, LARGE)]
+    steps = [Job("step", "lstm", H) for H in (128, 256, 512)]
+    busy = [
+        beside_a_busy_core(job, options.rounds) for job in (Job("text", "lstm", 128, 16, 50), MIDDLE, LARGE, *steps)
+    ]
     memory = {peer: memory_of(peer) for peer in (peers.US, "PyTorch") if not peers.missing(peer)}
     print("memory of a step:", ", ".join(f"{peer} {megabytes:g} MB" for peer, megabytes in memory.items()))
     commit, changed = checkout(Path(__file__).parent)

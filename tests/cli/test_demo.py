@@ -1,5 +1,7 @@
 """The demonstration in words; tests/cli/test_processes.py runs it as it is."""
 
+import re
+
 import pytest
 from tests.trained import TEXT
 
@@ -17,7 +19,7 @@ def test_it_says_where_things_are_and_how_to_go_on(cli, monkeypatch, tmp_path):
     result = cli("demo", "--minutes", 0.02, "--to", "deep/down")
     assert result.exit_code == 0
     first, *files, last = result.stdout.splitlines()
-    assert first.startswith("It began at 2.7")
+    assert re.match(r"It began at 2\.[67]\d nats", first)  # guessing costs the logarithm of 15
     for line, name in zip(files, ["model.safetensors", "learning_curve.png", "samples.txt"], strict=True):
         assert f"deep/down/{name}" in line
         assert (tmp_path / "deep" / "down" / name).is_file()

@@ -23,9 +23,7 @@ def language_reference() -> str:
 
 def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
     """Trains, shows samples as they get better, and leaves model, picture and samples in the folder."""
-    model = TextGenerator(
-        cell="lstm", hidden_size=256, embedding_size=64, dropout=0.3, minutes=minutes, random_state=seed
-    )
+    model = TextGenerator(minutes=minutes, random_state=seed)
     model.check()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from throughtime.text.generator import TextGenerator
 
 
+PLANNED = 0.96
+"""The share of a budget in minutes that is planned: a machine that is warm, or busy elsewhere, is a little slower."""
+
+
 @dataclass(frozen=True)
 class Lesson:
     """A vocabulary, the part of the corpus that is learned, and the part that is only scored."""
@@ -167,7 +171,7 @@ def make_plan(
     duration = sizing.duration(
         epochs=model.epochs,
         max_steps=model.max_steps,
-        seconds=60 * model.minutes - spent if model.minutes else None,
+        seconds=PLANNED * 60 * model.minutes - spent if model.minutes else None,
         steps_per_epoch=streams.steps_per_epoch,
         symbols_per_step=learned.predictions / streams.steps_per_epoch,
         validation_symbols=held_out.predictions if model.validation else 0,

@@ -54,129 +54,159 @@ def write_gradient(module: Module, target: Target, width: int) -> None:
     a are plain. ``scratch_size`` floats are each thread's own, for ``rows_at_once`` rows and
     ``groups_at_once`` tiles' columns. ``by_rows`` shares the rows of c instead of its columns.
     """
-    tile_rows, tile_blocks = best_shape(target.registers, width)
-    tile = _write_tile(module, target, width, tile_rows, tile_blocks)
-    k = Kernel(
-        module,
-        target,
-        f"gradient_{width}",
-        "rows K H blocks columns *a a_row *b b_row b_block i64*gates *c *bias *scratch scratch_size by_rows "
-        "rows_at_once groups_at_once",
-    )
-    rows, K, H, blocks, columns, a, a_row = k["rows K H blocks columns a a_row"]
-    b, b_row, b_block, gates, c, bias = k["b b_row b_block gates c bias"]
-    L = target.lanes
-    step = tile_blocks * width * L
-    rows_at_once, at_once = k["rows_at_once groups_at_once"]
-    panel = rows_at_once * step
-    tiles_k = (K + (tile_rows - 1)) // tile_rows
-    groups = (blocks + (tile_blocks - 1)) // tile_blocks
-    by_rows = k["by_rows"] != 0
-    (k_share, k_end), (g_share, g_end) = k.share(tiles_k), k.share(groups)
-    first_k, last_k = k.select(by_rows, k_share, 0), k.select(by_rows, k_end, tiles_k)
-    first_group, last_group = k.select(by_rows, 0, g_share), k.select(by_rows, groups, g_end)
-    sums_bias = (bias.cast("ptrtoint", "i64") != 0) & ((k.thread == 0) | ~by_rows)
-    b_packed = k["scratch"] + k.thread * k["scratch_size"]
-    a_packed = b_packed + at_once * panel
-    panel_of_a = rows_at_once * tile_rows + L  # a row is written with more numbers than it has; the next mends that
-    several = 1 << (tile_rows - 1).bit_length()
-    wide = vector_of(several, "float")
-    offsets = [(gates + number).load() * L for number in range(width)]
+    _Gradient(module, target, width).write()
 
-    def pack_a(row0: Value, count: Value) -> None:
+
+class _Gradient(Kernel):
+    """The kernel for records of which ``width`` slots are taken."""
+
+    def __init__(self, module: Module, target: Target, width: int) -> None:
+        self.width = width
+        self.tile_rows, self.tile_blocks = best_shape(target.registers, width)
+        self.tile = _write_tile(module, target, width, self.tile_rows, self.tile_blocks)
+        super().__init__(
+            module,
+            target,
+            f"gradient_{width}",
+            "rows K H blocks columns *a a_row *b b_row b_block i64*gates *c *bias *scratch scratch_size by_rows "
+            "rows_at_once groups_at_once",
+        )
+        L = self.lanes = target.lanes
+        self.step = self.tile_blocks * width * L
+        """How many floats a packed row of b has."""
+        self.panel = self["rows_at_once"] * self.step
+        self.panel_of_a = (
+            self["rows_at_once"] * self.tile_rows + L
+        )  # what is written beside a row is mended by the next
+        self._share()
+        self.b_packed = self["scratch"] + self.thread * self["scratch_size"]
+        self.a_packed = self.b_packed + self["groups_at_once"] * self.panel
+        offsets = [(self["gates"] + number).load() * L for number in range(width)]
+        self.own_offsets = self._list(offsets)
+        self.packed_offsets = self._list([self.constant("i64", number * L) for number in range(width)])
+        self.offsets = offsets
+        self.far_apart = self["b_row"] > FLOATS_APART
+
+    def _share(self) -> None:
+        """Which tiles of the result are this thread's: from one row of tiles to another, and from group to group."""
+        K, blocks = self["K blocks"]
+        tiles_k = (K + (self.tile_rows - 1)) // self.tile_rows
+        groups = (blocks + (self.tile_blocks - 1)) // self.tile_blocks
+        by_rows = self["by_rows"] != 0
+        (k_share, k_end), (g_share, g_end) = self.share(tiles_k), self.share(groups)
+        self.first_k, self.last_k = self.select(by_rows, k_share, 0), self.select(by_rows, k_end, tiles_k)
+        self.first_group, self.last_group = self.select(by_rows, 0, g_share), self.select(by_rows, groups, g_end)
+        self.sums_bias = (self["bias"].cast("ptrtoint", "i64") != 0) & ((self.thread == 0) | ~by_rows)
+
+    def _list(self, values: list[Value]) -> Pointer:
+        """Integers in memory."""
+        place = self.room("i64", len(values))
+        for number, value in enumerate(values):
+            (place.to("i64") + number).store(value)
+        return place
+
+    def write(self) -> None:
+        """All parts of the rows, in order; of each, all tiles of this thread."""
+        rows, blocks, rows_at_once, at_once = self["rows blocks rows_at_once groups_at_once"]
+        with self.loop(0, rows, rows_at_once) as row0:
+            count = self.minimum(rows - row0, rows_at_once)
+            self.pack_a(row0, count)
+            with self.loop(self.first_group, self.last_group, at_once) as group0:
+                some = self.minimum(self.last_group - group0, at_once)
+                whole = self.minimum(some, blocks // self.tile_blocks - group0)
+                self.pack_b(row0, count, group0, some, whole)
+                with self.loop(0, some) as group:
+                    self.multiply(row0, count, group0, group, whole)
+        self.give()
+
+    def pack_a(self, row0: Value, count: Value) -> None:
         """Packed as ``[tile][row][k of the tile]``."""
-        whole = k.minimum(last_k, k.select(several <= K, (K - several) // tile_rows + 1, 0))
-        rest = k.select(whole > first_k, whole, first_k)
-        with k.loop(0, count) as row:
+        K, a, a_row = self["K a a_row"]
+        size = self.tile_rows
+        several = 1 << (size - 1).bit_length()
+        wide = vector_of(several, "float")
+        whole = self.minimum(self.last_k, self.select(several <= K, (K - several) // size + 1, 0))
+        rest = self.select(whole > self.first_k, whole, self.first_k)
+        with self.loop(0, count) as row:
             line = a + (row0 + row) * a_row
-            packed = a_packed + row * tile_rows
-            with k.loop(first_k, whole) as number:
-                (packed + number * panel_of_a).store((line + number * tile_rows).load(wide))
-            with k.loop(rest, last_k) as number, k.loop(0, tile_rows) as i:  # near the end of the row
-                value = k.variable(k.constant("float", 0.0))
-                with k.when(number * tile_rows + i < K):
-                    value.set((line + (number * tile_rows + i)).load())
-                (packed + (number * panel_of_a + i)).store(value.get())
+            packed = self.a_packed + row * size
+            with self.loop(self.first_k, whole) as number:
+                (packed + number * self.panel_of_a).store((line + number * size).load(wide))
+            with self.loop(rest, self.last_k) as number, self.loop(0, size) as i:  # near the end of the row
+                value = self.variable(self.constant("float", 0.0))
+                with self.when(number * size + i < K):
+                    value.set((line + (number * size + i)).load())
+                (packed + (number * self.panel_of_a + i)).store(value.get())
 
-    packed_offsets = k.room("i64", width)
-    for number in range(width):
-        (packed_offsets.to("i64") + number).store(k.constant("i64", number * L))
-    own_offsets = k.room("i64", width)
-    for number, offset in enumerate(offsets):
-        (own_offsets.to("i64") + number).store(offset)
-    far_apart = b_row > FLOATS_APART
-
-    def pack_b(row0: Value, count: Value, group0: Value, some: Value, whole: Value) -> None:
+    def pack_b(self, row0: Value, count: Value, group0: Value, some: Value, whole: Value) -> None:
         """Packed as ``[group][row][block][slot][lane]``, zeros for blocks that there are not."""
+        b, b_row, b_block, blocks = self["b b_row b_block blocks"]
+        L, width, size = self.lanes, self.width, self.tile_blocks
 
         def copy(source: Pointer, place: Pointer, i: int) -> None:
-            for number, offset in enumerate(offsets):
-                (place + (i * width + number) * L).store(k.v.load(source + offset))
+            for number, offset in enumerate(self.offsets):
+                (place + (i * width + number) * L).store(self.v.load(source + offset))
 
-        with k.loop(0, count) as row:
-            line = b + ((row0 + row) * b_row + group0 * tile_blocks * b_block)
-            packed = b_packed + row * step
-            with k.loop(k.select(far_apart, k.constant("i64", 0), whole), whole) as group:
-                for i in range(tile_blocks):
-                    copy(line + (group * tile_blocks + i) * b_block, packed + group * panel, i)
-            with k.loop(whole, some) as group:  # the last, of which some blocks are not there
-                for i in range(tile_blocks):
+        with self.loop(0, count) as row:
+            line = b + ((row0 + row) * b_row + group0 * size * b_block)
+            packed = self.b_packed + row * self.step
+            with self.loop(self.select(self.far_apart, self.constant("i64", 0), whole), whole) as group:
+                for i in range(size):
+                    copy(line + (group * size + i) * b_block, packed + group * self.panel, i)
+            with self.loop(whole, some) as group:  # the last, of which some blocks are not there
+                for i in range(size):
                     for number in range(width):
-                        (packed + (group * panel + (i * width + number) * L)).store(k.v.constant(0.0))
-                    with k.when((group0 + group) * tile_blocks + i < blocks):
-                        copy(line + (group * tile_blocks + i) * b_block, packed + group * panel, i)
+                        (packed + (group * self.panel + (i * width + number) * L)).store(self.v.constant(0.0))
+                    with self.when((group0 + group) * size + i < blocks):
+                        copy(line + (group * size + i) * b_block, packed + group * self.panel, i)
 
-    def sum_bias(row0: Value, count: Value, group: Value, part: tuple[Any, ...]) -> None:
+    def multiply(self, row0: Value, count: Value, group0: Value, group: Value, whole: Value) -> None:
+        """The columns of one group, from where they are packed or from b itself."""
+        b, b_row, b_block, c, columns, H, K = self["b b_row b_block c columns H K"]
+        here = b + (row0 * b_row + (group0 + group) * self.tile_blocks * b_block)
+        packs = self.far_apart | (group >= whole)
+        part = (
+            self.select_pointer(packs, self.b_packed + group * self.panel, here),
+            self.select(packs, self.constant("i64", self.step), b_row),
+            self.select(packs, self.constant("i64", self.width * self.lanes), b_block),
+            self.select_pointer(packs, self.packed_offsets, self.own_offsets).to("i64"),
+        )
+        with self.when(self.sums_bias):
+            self.sum_bias(row0, count, group0 + group, part)
+        with self.loop(self.first_k, self.last_k) as tile_number:
+            self.call(
+                self.tile,
+                self.a_packed + tile_number * self.panel_of_a,
+                *part,
+                count,
+                row0,
+                c,
+                columns,
+                H,
+                (group0 + group) * self.tile_blocks,
+                tile_number * self.tile_rows,
+                K,
+            )
+
+    def sum_bias(self, row0: Value, count: Value, group: Value, part: tuple[Any, ...]) -> None:
         """Adds the columns up."""
+        bias, blocks, H = self["bias blocks H"]
+        L, width = self.lanes, self.width
         start, row_step, block_step, places = part
-        totals = [k.variable(k.v.constant(0.0)) for _ in range(tile_blocks * width)]
+        totals = [self.variable(self.v.constant(0.0)) for _ in range(self.tile_blocks * width)]
         slots = [(places + number).load() for number in range(width)]
-        with k.loop(0, count) as row:
+        with self.loop(0, count) as row:
             for number, total in enumerate(totals):
                 place = start + (row * row_step + block_step * (number // width) + slots[number % width])
-                total.set(total.get() + k.v.load(place))
+                total.set(total.get() + self.v.load(place))
         for number, total in enumerate(totals):
-            one = group * tile_blocks + number // width
-            with k.when(one < blocks):
-                mask = k.v.mask(H - one * L)
+            one = group * self.tile_blocks + number // width
+            with self.when(one < blocks):
+                mask = self.v.mask(H - one * L)
                 place = bias + (H * (number % width) + one * L)
-                with k.when(row0 > 0):
-                    total.set(k.v.load_masked(place, mask) + total.get())
-                k.v.store_masked(place, total.get(), mask)
-
-    with k.loop(0, rows, rows_at_once) as row0:
-        count = k.minimum(rows - row0, rows_at_once)
-        pack_a(row0, count)
-        with k.loop(first_group, last_group, at_once) as group0:
-            some = k.minimum(last_group - group0, at_once)
-            whole = k.minimum(some, blocks // tile_blocks - group0)
-            pack_b(row0, count, group0, some, whole)
-            with k.loop(0, some) as group:
-                here = b + (row0 * b_row + (group0 + group) * tile_blocks * b_block)
-                packs = far_apart | (group >= whole)
-                part = (
-                    k.select_pointer(packs, b_packed + group * panel, here),
-                    k.select(packs, k.constant("i64", step), b_row),
-                    k.select(packs, k.constant("i64", width * L), b_block),
-                    k.select_pointer(packs, packed_offsets, own_offsets).to("i64"),
-                )
-                with k.when(sums_bias):
-                    sum_bias(row0, count, group0 + group, part)
-                with k.loop(first_k, last_k) as tile_number:
-                    k.call(
-                        tile,
-                        a_packed + tile_number * panel_of_a,
-                        *part,
-                        count,
-                        row0,
-                        c,
-                        columns,
-                        H,
-                        (group0 + group) * tile_blocks,
-                        tile_number * tile_rows,
-                        K,
-                    )
-    k.give()
+                with self.when(row0 > 0):
+                    total.set(self.v.load_masked(place, mask) + total.get())
+                self.v.store_masked(place, total.get(), mask)
 
 
 def _write_tile(module: Module, target: Target, width: int, rows: int, blocks: int) -> Function:
