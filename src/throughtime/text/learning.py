@@ -122,8 +122,7 @@ def choose_sizes(
 
 def training_streams(model: TextGenerator, learned: Corpus) -> Streams:
     """The rows that are read side by side in training."""
-    most = 16 if model.minutes is None else 32
-    batch_size = model.batch_size or sizing.batch_size(learned.predictions, model.seq_len, most)
+    batch_size = model.batch_size or sizing.batch_size(learned.predictions, model.seq_len, model.minutes)
     return Streams(learned, batch_size, model.seq_len, restart_every=RESTART_EVERY)
 
 

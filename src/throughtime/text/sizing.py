@@ -17,8 +17,9 @@ def hidden_size(predictions: int) -> int:
     return 128 if predictions < 300_000 else 256 if predictions < 3_000_000 else 512
 
 
-def batch_size(predictions: int, seq_len: int, most: int = 16) -> int:
-    """Rows that leave at least about fifty steps in a pass over the text."""
+def batch_size(predictions: int, seq_len: int, minutes: float | None = None) -> int:
+    """Rows that leave at least about fifty steps in a pass over the text, and enough steps in so many minutes."""
+    most = 32 if minutes and minutes >= 2 else 16
     return max(4, min(most, predictions // (50 * seq_len)))
 
 
@@ -35,17 +36,17 @@ class Sizes:
 
 EMBEDDING_SIZE = 64
 SMALLEST, LARGEST = 64, 1024
-SYMBOLS_PER_PARAMETER = 3.5
+SYMBOLS_PER_PARAMETER = 8.0
 """Twice as many parameters learn from half as many symbols in the same time."""
 PARAMETERS_PER_SYMBOL = 2.0
 """A larger layer would learn the text by heart."""
-MOST_PASSES = 12
+MOST_PASSES = 20
 """What would read the text more often is better with two layers."""
 TWO_LAYERS = 0.8
 """Their size beside that of one."""
 COST_OF_TWO = 1.8
 """And how much longer they take."""
-DROPOUT_PER_PASS, MOST_DROPOUT = 0.05, 0.5
+DROPOUT_PER_PASS, MOST_DROPOUT = 0.03, 0.5
 
 
 def for_budget(
