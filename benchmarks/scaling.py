@@ -3,7 +3,7 @@
 The job is a training step on text (token ids, embedding, one recurrent layer, 65 symbols, Adam). Time should grow at
 most linearly with the steps T and the sequences N, and with the square of the hidden size H; a step beside a process
 that keeps one core busy should not wait for that core. Memory is what a process holds more after some steps than
-before the first, at its peak, with PyTorch beside it where that is installed.
+before the first, at its peak, with PyTorch beside it where that is installed; weights and data are there before.
 
     python benchmarks/scaling.py   # adds a record to benchmarks/results/scaling.jsonl
 """
@@ -14,7 +14,6 @@ import argparse
 import datetime
 import json
 import multiprocessing
-import resource
 import subprocess
 import sys
 import time
@@ -103,12 +102,18 @@ def _print_memory(peer: str) -> None:
         entry.begin()
         entry.run()
     entry = next(iter(peers.get(peer).entries(LARGE, available()).values()))
-    before = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins anew
+    before = _memory("VmRSS")
     entry.begin()
     for _ in range(STEPS):
         entry.run()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(round((peak - before) / 1e6, 1)))
+    print(json.dumps(round(_memory("VmHWM") - before, 1)))
+
+
+def _memory(what: str) -> float:
+    """MB, from Linux."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(what))
 
 
 def main() -> None:

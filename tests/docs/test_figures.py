@@ -1,0 +1,21 @@
+"""What is said of speed stands in the records."""
+
+import sys
+
+from tests.docs.test_snippets import ROOT
+
+from throughtime.benchmark.record import last
+
+
+def test_the_table_of_speeds_is_that_of_the_last_record(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import readme_table
+
+    assert readme_table.table(last(readme_table.RESULTS)) in (ROOT / "README.md").read_text(encoding="utf-8")
+    sys.modules.pop("readme_table")
+
+
+def test_the_files_of_the_compiled_engine_are_listed():
+    listed = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+    files = {path.name for path in (ROOT / "src/throughtime/engine/compiled").glob("*.py")} - {"__init__.py"}
+    assert not {name for name in files if f"`{name}`" not in listed}
