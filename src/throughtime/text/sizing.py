@@ -40,7 +40,7 @@ SYMBOLS_PER_PARAMETER = 8.0
 """Twice as many parameters learn from half as many symbols in the same time."""
 PARAMETERS_PER_SYMBOL = 2.0
 """A larger layer would learn the text by heart."""
-MOST_PASSES = 20
+MOST_PASSES = 14
 """What would read the text more often is better with two layers."""
 TWO_LAYERS = 0.8
 """Their size beside that of one."""
