@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from throughtime import TextGenerator
+from throughtime.benchmark import record
 from throughtime.benchmark.record import append, checkout, cpu, versions
 
 RESULTS = Path(__file__).parent / "results" / "equal_time.jsonl"
@@ -54,7 +55,7 @@ def main() -> None:
     text = options.text.read_text(encoding="utf-8")
     cut = int(0.9 * len(text))
     rows = [measure(text[:cut], text[cut:], minutes, seed) for minutes in options.minutes for seed in options.seeds]
-    commit, changed = checkout(Path(__file__).parent)
+    commit, changed = checkout(Path(record.__file__).parent)
     today = datetime.date.today().isoformat()
     where = {"date": today, "commit": commit, "changed": changed, "cpu": cpu(), "versions": versions()}
     append(RESULTS, where | {"rows": rows})

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from throughtime.benchmark import Job, peers
+from throughtime.benchmark import Job, peers, record
 from throughtime.benchmark.processes import Process, environment
 from throughtime.benchmark.record import append, checkout, cpu, rounded, versions
 from throughtime.benchmark.rounds import alternate
@@ -131,7 +131,7 @@ def main() -> None:
     ]
     memory = {peer: memory_of(peer) for peer in (peers.US, "PyTorch") if not peers.missing(peer)}
     print("memory of a step:", ", ".join(f"{peer} {megabytes:g} MB" for peer, megabytes in memory.items()))
-    commit, changed = checkout(Path(__file__).parent)
+    commit, changed = checkout(Path(record.__file__).parent)
     where = {"date": datetime.date.today().isoformat(), "commit": commit, "changed": changed, "cpu": cpu()}
     what = {"growth": grown, "busy": busy, "memory_MB": {"job": LARGE.name, **memory}}
     append(RESULTS, where | {"versions": versions(), "threads": available()} | what)

@@ -82,7 +82,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "activation": Parameter("tanh", "of the Elman cell: tanh, relu or sigmoid", str),
     "hidden_size": _count(None, "units of a layer, H; None: from the amount of data and the minutes"),
-    "num_layers": _count(None, "recurrent layers one on another; None: 1, or 2 where minutes leave time for it"),
+    "num_layers": _count(None, "recurrent layers one on another; None: 1, or 2 where minutes leave time for them"),
     "residual": _switch(False, "shortcuts around the layers above the first"),
     "embedding_size": _count(None, "numbers that stand for a symbol; 0: one-hot; None: 64 with minutes, else 0", low=0),
     "initializer": Parameter("glorot", "initial weights: uniform, normal, identity, glorot or orthogonal", object),

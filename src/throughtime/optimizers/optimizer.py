@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from throughtime.engine.protocol import Array, Engine
-from throughtime.errors import ParameterError, known
+from throughtime.errors import ParameterError, ShapeError, known
 from throughtime.optimizers.adagrad import adagrad
 from throughtime.optimizers.adam import adam, adamw
 from throughtime.optimizers.rmsprop import rmsprop
@@ -113,10 +113,18 @@ class Optimizer:
         )
 
     def prepare(self, parameters: Mapping[str, Array]) -> None:
-        """Makes room for the running values of parameters that have none yet."""
+        """Makes room for the running values of parameters that have none yet.
+
+        Raises
+        ------
+        ShapeError
+            If there are running values of another shape or dtype.
+        """
         for name, w in parameters.items():
             if name not in self.slots:
                 self.slots[name] = tuple(np.zeros_like(w) for _ in self.rule.slots)
+            if any(slot.shape != w.shape or slot.dtype != w.dtype for slot in self.slots[name]):
+                raise ShapeError(f"the optimizer has running values for another {name!r}; a network needs its own one")
 
     def coefficients(self, step: int, learning_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The rule's numbers for this step, for parameters that decay and for those that do not."""

@@ -6,7 +6,7 @@ import codecs
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -72,7 +72,7 @@ class TextGenerator(Estimator):
     hidden_size : int or None, default None
         Units of a layer, H; None: from the amount of text, and from ``minutes`` if there are.
     num_layers : int or None, default None
-        Recurrent layers one on another; None: 1, or 2 where ``minutes`` leave time for it.
+        Recurrent layers one on another; None: 1, or 2 where ``minutes`` choose the hidden size and leave time for it.
     residual : bool, default False
         Shortcuts around the layers above the first.
     embedding_size : int or None, default None
@@ -245,12 +245,19 @@ class TextGenerator(Estimator):
         """
         began = time.perf_counter()
         optimizer = self.check()
+        meter = make_engine(self._engine(), self.dtype)
+        compiled_before = meter.compile_seconds
+
+        def spent() -> float:
+            """Seconds, without those of a cold compile, which no budget covers."""
+            return time.perf_counter() - began - (meter.compile_seconds - compiled_before)
+
         seed = random.seed_of(self.random_state)
         reading = read(text, level=self.level, encoding=encoding)
         lesson = prepare(reading.texts, level_name=self.level, validation=self.validation, seq_len=self.seq_len)
         vocabulary, corpus = lesson.vocabulary, lesson.learned
         cell, engine = resolve_cell(self.cell, self.activation), self._engine()
-        sizes = choose_sizes(self, cell, optimizer, lesson, engine, began)
+        sizes = choose_sizes(self, cell, optimizer, lesson, engine, spent)
         weights = {"initializer": self.initializer, "random_state": seed}
         net = network(self, cell, len(vocabulary), sizes, engine=engine, **weights)
         line_break = vocabulary.encode("\n", unknown="skip")
@@ -263,7 +270,7 @@ class TextGenerator(Estimator):
                 f"{len(reading.left_out)} that are empty or no {encoding} text, such as {str(reading.left_out[0])!r}"
             )
             self._say(f"files left out: {names}")
-        self._train(optimizer, lesson, began)
+        self._train(optimizer, lesson, spent)
         return self
 
     def check(self) -> Optimizer:
@@ -317,11 +324,11 @@ class TextGenerator(Estimator):
         self.dropout_ = fitted.sizes.dropout
         self.engine_ = fitted.network.engine.name
 
-    def _train(self, optimizer: Optimizer, lesson: Lesson, began: float) -> None:
+    def _train(self, optimizer: Optimizer, lesson: Lesson, spent: Callable[[], float]) -> None:
         network = self.network_
         streams = training_streams(self, lesson.learned)
         self.batch_size_ = streams.rows
-        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_, began)
+        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_, spent)
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples

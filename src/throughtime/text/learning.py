@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,7 @@ def network(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes, **weig
 
 
 def choose_sizes(
-    model: TextGenerator, cell: Cell, optimizer: Optimizer, lesson: Lesson, engine: Any, began: float
+    model: TextGenerator, cell: Cell, optimizer: Optimizer, lesson: Lesson, engine: Any, spent: Callable[[], float]
 ) -> Sizes:
     """The sizes that the model leaves open. With a budget in minutes, a few steps are timed for them."""
     predictions, budget = lesson.learned.predictions, model.minutes is not None
@@ -89,7 +88,7 @@ def choose_sizes(
         embedding_size = model.embedding_size
     sizes = Sizes(
         int(model.hidden_size or sizing.hidden_size(predictions)),
-        model.num_layers or 1,
+        int(model.num_layers or 1),
         int(embedding_size),
         float(model.dropout or 0.0),
     )
@@ -97,10 +96,9 @@ def choose_sizes(
         return sizes
     probe = network(model, cell, len(lesson.vocabulary), sizes, engine=engine, random_state=0)
     streams = training_streams(model, lesson.learned)
-    compiling = probe.engine.compile_seconds
-    step_seconds = seconds_per_step(probe, optimizer, Plan(1, 1e-3, schedules.get("constant"), seed=0), streams)
-    spent = time.perf_counter() - began - (probe.engine.compile_seconds - compiling)
-    seconds = max(60 * model.minutes - spent, step_seconds)
+    trial = Plan(1, 1e-3, schedules.get("constant"), seed=0, bptt_truncate=model.bptt_truncate)
+    step_seconds = seconds_per_step(probe, optimizer, trial, streams)
+    seconds = max(60 * model.minutes - spent(), step_seconds)
     symbols_per_second = predictions / streams.steps_per_epoch / step_seconds
     if model.hidden_size:
         return replace(sizes, dropout=sizing.dropout_for(seconds * symbols_per_second / predictions))
@@ -115,7 +113,7 @@ def choose_sizes(
     return replace(
         sizes,
         hidden_size=hidden_size,
-        num_layers=model.num_layers or num_layers,
+        num_layers=sizes.num_layers if model.num_layers else num_layers,
         dropout=dropout if model.dropout is None else sizes.dropout,
     )
 
@@ -147,11 +145,11 @@ def make_plan(
     streams: Streams,
     lesson: Lesson,
     seed: int,
-    began: float,
+    spent: Callable[[], float],
 ) -> tuple[Plan, str]:
     """What is decided before the first step, and how it is said. A few steps are timed for it.
 
-    ``began`` is when the work began: a budget in minutes covers all of it but a cold compile.
+    ``spent`` tells the seconds since the work began: a budget in minutes covers all of it but a cold compile.
     """
     learned, held_out = lesson.learned, lesson.held_out
     plan = Plan(
@@ -161,23 +159,21 @@ def make_plan(
         seed=seed,
         bptt_truncate=model.bptt_truncate,
         patience=model.patience if model.early_stopping else None,
-        guard=1.25 * 60 * model.minutes if model.minutes else None,
     )
-    compiling = network.engine.compile_seconds
     step_seconds = seconds_per_step(network, optimizer, plan, streams)
     score_seconds = seconds_to_score(network, scoring_streams(held_out)) if model.validation else 0.0
-    spent = time.perf_counter() - began - (network.engine.compile_seconds - compiling)
     duration = sizing.duration(
         epochs=model.epochs,
         max_steps=model.max_steps,
-        seconds=PLANNED * 60 * model.minutes - spent if model.minutes else None,
+        seconds=PLANNED * 60 * model.minutes - spent() if model.minutes else None,
         steps_per_epoch=streams.steps_per_epoch,
         symbols_per_step=learned.predictions / streams.steps_per_epoch,
         validation_symbols=held_out.predictions if model.validation else 0,
         step_seconds=step_seconds,
         score_seconds=score_seconds,
     )
-    plan = replace(plan, max_steps=duration.max_steps, validate_every=duration.validate_every)
+    guard = 60 * model.minutes - spent() if model.minutes else None  # should the steps take longer than they did
+    plan = replace(plan, max_steps=duration.max_steps, validate_every=duration.validate_every, guard=guard)
     parameters = sum(w.size for w in network.parameters.values())
     said = (
         f"{network.body.describe()}: {parameters:,} parameters\n"

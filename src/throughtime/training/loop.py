@@ -241,9 +241,9 @@ def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams
         while len(steps) < 4 or (len(steps) < 20 and sum(seconds[1:]) < 0.5):  # the first may have compiled something
             began = time.perf_counter()
             group = list(islice(chunks, engine.steps_per_call))
-            _, state = engine.train_steps(trial, group, state, sum(steps))
+            results, state = engine.train_steps(trial, group, state, sum(steps))
             seconds.append(time.perf_counter() - began)
-            steps.append(len(group))
+            steps.append(len(results))
     network.set_parameters(weights)
     engine.forget()
     return median([took / count for took, count in zip(seconds, steps, strict=True)])

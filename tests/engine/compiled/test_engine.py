@@ -24,6 +24,7 @@ from tests.engine.compiled.material import (
 
 from throughtime import Network, cells
 from throughtime import engine as engines
+from throughtime.engine.compiled.job import Job
 from throughtime.errors import NonFiniteLoss, ParameterError, ShapeError, ThroughtimeError
 from throughtime.layers import Dense, OneHot, Recurrent
 from throughtime.losses import SoftmaxCrossEntropy, SquaredError
@@ -322,6 +323,41 @@ def test_threads_of_python_may_share_a_network():
         for _ in range(20):
             for found, wanted in zip(pool.map(lambda x: network.forward(x)[0], xs), expected, strict=True):
                 np.testing.assert_array_equal(found, wanted)
+
+
+def test_weights_that_were_packed_while_they_changed_are_packed_again(monkeypatch):
+    """As another thread may do in the middle of an update."""
+    network = network_of("one-hot")
+    batch, run = batch_for(network, 4, 3), Job.run
+    gradients = network.loss_and_gradients(batch).parameters
+
+    def run_behind_a_pass(*arguments):
+        monkeypatch.setattr(Job, "run", run)
+        network.forward(batch.x)
+        run(*arguments)
+
+    monkeypatch.setattr(Job, "run", run_behind_a_pass)
+    network.engine.update(
+        Optimizer("sgd").rule,
+        network.parameters,
+        gradients,
+        dict.fromkeys(gradients, ()),
+        dict.fromkeys(gradients, (0.5,)),
+    )
+    assert Job.run is run
+    assert_same({"o": network.forward(batch.x)[0]}, {"o": network.copy().forward(batch.x)[0]})
+
+
+def test_an_optimizer_of_a_larger_network_is_refused():
+    optimizer = Optimizer("adam")
+    for H, fits in ((6, True), (9, False)):
+        network = network_of("one-hot", H=H)
+        for each in (network, network.copy(engine="numpy")):
+            if fits:
+                trained(network, chunks_for(network, 2, 3, 1), optimizer)
+                continue
+            with pytest.raises(ShapeError, match=r"the optimizer has running values for another 'recurrent\.U'"):
+                trained(each, chunks_for(each, 2, 3, 1), optimizer)
 
 
 @pytest.mark.parametrize("change", [lambda w: w.astype(np.float64), lambda w: w[:, :-1], np.asfortranarray])

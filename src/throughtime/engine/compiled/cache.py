@@ -146,11 +146,5 @@ def _write(place: Path, machine_code: bytes) -> bool:
     return True
 
 
-def _after_fork() -> None:
-    """A thread that was compiling is not there in the child."""
-    global _lock
-    _lock = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # what another thread compiles is waited for: llvmlite has locks of its own
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

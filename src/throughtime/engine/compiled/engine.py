@@ -19,7 +19,7 @@ from throughtime.engine.compiled.operations import FLOATS_AT_ONCE, Operations, s
 from throughtime.engine.compiled.passes import Generation, Passes, SingleStep
 from throughtime.engine.compiled.plan import work_of
 from throughtime.engine.compiled.threads import number_for
-from throughtime.engine.compiled.training import TrainingSteps
+from throughtime.engine.compiled.training import SECONDS_A_CALL, TrainingSteps
 from throughtime.engine.protocol import (
     Array,
     NetworkState,
@@ -73,15 +73,9 @@ class CompiledEngine(Operations):
         return cache.seconds
 
     def forget(self) -> None:
-        for kept in (self._packed, self._training, self._passes, self._single):
-            kept.clear()
-
-    def changed(self) -> None:
-        super().changed()
-        for passes, _ in self._passes.values():
-            passes.packed = False
-        for single in self._single.values():
-            single.passes.packed = False
+        with self._turn:
+            for kept in (self._packed, self._training, self._passes, self._single):
+                kept.clear()
 
     # ------------------------------------------------------------------ whole networks
 
@@ -100,7 +94,7 @@ class CompiledEngine(Operations):
                 left = None if lengths is None else np.clip(lengths - start, 0, len(x[part]))
                 passes = self._passes_for(network, len(x[part]), N, left is not None)
                 passes.put(state)
-                outputs[part] = passes.run(x[part], left)
+                outputs[part] = passes.run(x[part], left, self._version)
                 state = passes.get()
         return outputs, state
 
@@ -114,7 +108,7 @@ class CompiledEngine(Operations):
                 while len(self._single) >= PLANS_KEPT:
                     self._single.pop(next(iter(self._single)))
                 single = self._single[key] = SingleStep(network, len(x))
-            return single.run(x, state)
+            return single.run(x, state, self._version)
 
     def _passes_for(self, network: Any, T: int, N: int, lengths: bool) -> Passes:
         number = number_for(work_of(network.parameters, T * N))
@@ -131,8 +125,11 @@ class CompiledEngine(Operations):
         if run.bptt_truncate is not None or not can_plan(run.network.stages):
             return super().train_steps(run, batches, state, step)
         with self._turn:
-            self.changed()  # not behind the work, which may be interrupted
-            return self._train_steps(run, batches, state, step)
+            self.changed()
+            try:
+                return self._train_steps(run, batches, state, step)
+            finally:
+                self.changed()  # another thread may have packed what was half done
 
     def _train_steps(
         self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
@@ -150,11 +147,13 @@ class CompiledEngine(Operations):
                 same.append(chunk)
             first = step + len(results)
             rates = [run.learning_rate(number) for number in range(first, first + len(same))]
+            began = time.perf_counter()
             done = steps.run(same, state, first, rates)
+            seconds = (time.perf_counter() - began) / len(done)
             results += done
             if math.isfinite(done[0].loss) and math.isfinite(done[0].gradient_norm):  # an update was made
                 run.before = steps.before
-            self.steps_per_call = steps.capacity
+            self.steps_per_call = max(1, min(steps.capacity, int(SECONDS_A_CALL / seconds)))
             if not steps.go[0]:
                 break
         return results, state

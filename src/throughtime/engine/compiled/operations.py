@@ -56,22 +56,26 @@ class Operations(Engine):
 
     def __init__(self) -> None:
         self.dtype = np.dtype(np.float32)
+        self._version = 0
+        """Of the weights, as far as anybody said that they changed."""
         self._packed: dict[Any, tuple[Array, Array]] = {}
 
     def changed(self) -> None:
+        self._version += 1
         self._packed.clear()
 
     # ------------------------------------------------------------------ weights in the engine's own order
 
     def _pack(self, weight: Array, size: int, gates: Sequence[int], *, back: bool = False) -> Array:
         """A packed copy, made once for as long as nobody changes the weights."""
-        key = (id(weight), size, tuple(gates), back)
-        if key not in self._packed:
+        key = (id(weight), size, tuple(gates), back, self._version)
+        found = self._packed.get(key)
+        if found is None:
             job = Job()
             packed = (parts.pack_back if back else parts.pack)(job, weight, size, gates)
             job.run(number_for(weight.size * 16))
-            self._packed[key] = (packed, weight)  # the weights are kept so that no other array gets their id
-        return self._packed[key][0]
+            found = self._packed[key] = (packed, weight)  # the weights are kept so that no other array gets their id
+        return found[0]
 
     # ------------------------------------------------------------------ inputs and dense products
 
@@ -289,8 +293,11 @@ class Operations(Engine):
             parts.update(
                 job, rule, w, np.ascontiguousarray(gradients[name]), slots[name], k, clip_value, scales, go, sound
             )
-        self.changed()  # not behind the work, which may be interrupted
-        job.run(number_for(sum(w.size for w in parameters.values()) * 16))
+        self.changed()
+        try:
+            job.run(number_for(sum(w.size for w in parameters.values()) * 16))
+        finally:
+            self.changed()  # another thread may have packed what was half done
 
     # ------------------------------------------------------------------ generation
 

@@ -40,21 +40,22 @@ class Passes:
             for name, places in self.plan.states.items()
         }
         self.result = self.outputs.array.reshape(T, N, -1)[..., : self.size]
-        self.packed = False
+        self.packed: int | None = None
+        """Which version of the weights."""
 
-    def pack(self) -> None:
+    def pack(self, version: int) -> None:
         """Puts the weights in order, if they have changed."""
-        if not self.packed:
+        if self.packed != version:
             self.plan.packing.run(self.number)
-            self.packed = True
+            self.packed = version
 
-    def run(self, x: Array, lengths: Array | None) -> Array:
+    def run(self, x: Array, lengths: Array | None, version: int) -> Array:
         """Outputs ``[T, N, K]``, which the next run writes over; the state is in ``views`` before and after."""
         plan = self.plan
         plan.inputs[...] = x
         if plan.lengths is not None and lengths is not None:
             plan.lengths[...] = lengths
-        self.pack()
+        self.pack(version)
         plan.job.run(self.number)
         return self.result
 
@@ -89,7 +90,7 @@ class SingleStep:
         self._y = self.passes.result[0]
         self._states = list(self.passes.views.items())
 
-    def run(self, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
+    def run(self, x: Array, state: NetworkState | None, version: int) -> tuple[Array, NetworkState] | None:
         """Outputs and state, or None where a shape does not fit or an id is not one of the symbols."""
         if x.shape != self._x.shape or (self.symbols is not None and not self._known(x)):
             return None
@@ -107,8 +108,7 @@ class SingleStep:
                     return None
                 place[...] = value
         passes = self.passes
-        if not passes.packed:
-            passes.pack()
+        passes.pack(version)
         passes.plan.job.run(passes.number)
         return self._y.copy(), {name: tuple([place.copy() for place in places]) for name, places in self._states}
 
@@ -166,7 +166,7 @@ class Generation:
     def run(self, count: int) -> Array:
         """The next ``count`` symbols ``[count, N]``, or as many as there were before outputs were not finite."""
         self.index[0] = 0
-        self.passes.pack()
+        self.passes.pack(0)  # once: a text is written with the weights that it begins with
         self.job.run(self.passes.number, count)
         done = count if self.go[0] else int(self.index[0]) - 1
         return self.chosen[:done].copy()

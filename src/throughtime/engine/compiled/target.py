@@ -72,13 +72,14 @@ def host() -> Target:
         listed = llvm.get_host_cpu_features()
         features = ",".join(f"{'+' if present else '-'}{feature}" for feature, present in sorted(listed.items()))
     elif features is None:
-        if name not in _KNOWN:
-            raise ParameterError(
-                f"THROUGHTIME_CPU_NAME must be one of {known(_KNOWN)}, or THROUGHTIME_CPU_FEATURES must name its "
-                f"features, such as +avx2,+fma; got {name!r}"
-            )
-        features = _KNOWN[name]
-    return Target(llvm.get_process_triple(), name or llvm.get_host_cpu_name(), features)
+        features = _KNOWN.get(name or "", "")
+    found = Target(llvm.get_process_triple(), name or llvm.get_host_cpu_name(), features)
+    if found.is_x86 and name and name not in _KNOWN and not features:
+        raise ParameterError(
+            f"THROUGHTIME_CPU_NAME must be one of {known(_KNOWN)}, or THROUGHTIME_CPU_FEATURES must name its "
+            f"features, such as +avx2,+fma; got {name!r}"
+        )
+    return found
 
 
 _KNOWN = {

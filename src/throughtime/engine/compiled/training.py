@@ -18,7 +18,7 @@ SECONDS_A_CALL = 0.05
 """About how long a call with several steps should take: long beside Python's overhead, short for who presses Ctrl-C."""
 MOST_STEPS = 256
 SPEED = 5e10
-"""Multiplications a second, for a first guess."""
+"""Multiplications a second, for a guess of how many steps need room; how many are done in a call is for the clock."""
 
 
 class TrainingSteps:
