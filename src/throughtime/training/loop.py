@@ -114,9 +114,9 @@ class Training:
             if not results[-1].sound:
                 self._give_up(f"after step {self.step:,} the weights were not finite")
             self.seconds = time.perf_counter() - began
-            self._tell(Callback.on_step)
             if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
                 self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
+            self._tell(Callback.on_step)
             if self._validates():
                 self._score()
 

@@ -86,7 +86,8 @@ class Progress(Callback):
 
     def _sample_is_due(self, run: Training) -> bool:
         taken = len(self.samples)
-        return taken < len(SAMPLES_AT) and run.step >= SAMPLES_AT[taken] * run.plan.max_steps
+        ends = run.plan.max_steps if run.stopped is None else run.step  # the clock may end it early
+        return taken < len(SAMPLES_AT) and run.step >= SAMPLES_AT[taken] * ends
 
     def _say(self, text: str) -> None:
         if self._bar is not None:

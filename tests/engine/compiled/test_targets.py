@@ -90,6 +90,13 @@ def test_variables_say_what_the_processor_is(environment, expected):
     assert run_python(text, **environment).stdout.strip() == expected
 
 
+def test_features_without_a_sign_are_refused():
+    done = run_python(
+        "from throughtime.engine.compiled.target import host; host()", check=False, THROUGHTIME_CPU_FEATURES="avx2"
+    )
+    assert "must be features with a sign, such as +avx2,+fma; 'avx2' has none" in done.stderr
+
+
 def test_a_processor_that_is_not_known_is_refused():
     done = run_python(
         "from throughtime.engine.compiled.target import host; host()", check=False, THROUGHTIME_CPU_NAME="z9"

@@ -135,7 +135,8 @@ def test_children_of_a_fork_have_threads_of_their_own():
 
 
 LONG = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
 from tests.engine.compiled.material import *
 network = network_of("one-hot", "lstm", 60, {size}, 60)
 chunks = chunks_for(network, 64, 32, 3)

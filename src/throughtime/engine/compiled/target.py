@@ -73,6 +73,10 @@ def host() -> Target:
         features = ",".join(f"{'+' if present else '-'}{feature}" for feature, present in sorted(listed.items()))
     elif features is None:
         features = _KNOWN.get(name or "", "")
+    elif wrong := [feature for feature in features.split(",") if feature and feature[0] not in "+-"]:
+        raise ParameterError(
+            f"THROUGHTIME_CPU_FEATURES must be features with a sign, such as +avx2,+fma; {wrong[0]!r} has none"
+        )
     found = Target(llvm.get_process_triple(), name or llvm.get_host_cpu_name(), features)
     if found.is_x86 and name and name not in _KNOWN and not features:
         raise ParameterError(

@@ -66,7 +66,8 @@ def get_num_threads() -> int:
 
 def number_for(multiplications: int) -> int:
     """How many threads are worth their while for so much work."""
-    return get_num_threads() if multiplications > SMALL_WORK else 1
+    threads = get_num_threads()
+    return threads if multiplications > SMALL_WORK else 1
 
 
 class Pool:
