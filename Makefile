@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-LOWEST := numpy==2.0.* llvmlite==0.46.* safetensors==0.5.* threadpoolctl==3.5.* matplotlib==3.9.* rich==13.9.* typer==0.20.*
+LOWEST := numpy==2.0.* llvmlite==0.46.* safetensors==0.5.* threadpoolctl==3.5.*
 
 .PHONY: demo test test-oracles test-processors test-lowest lint format docs bench clean
 
@@ -21,11 +21,11 @@ test-processors: $(VENV)/.test
 	THROUGHTIME_CPU_NAME=haswell OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto tests/engine/compiled
 	THROUGHTIME_CPU_NAME=x86-64 OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto tests/engine/compiled
 
-# The oldest libraries that are allowed, as far as they have wheels for this Python.
+# The oldest of the libraries that compute and store.
 test-lowest:
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.test
 	.venv-lowest/bin/python -m pip install --quiet $(LOWEST)
-	OPENBLAS_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto tests/engine tests/inspection tests/cli
+	OPENBLAS_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto tests/engine tests/inspection tests/test_loading.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
