@@ -82,10 +82,9 @@ def choose_sizes(
     model: TextGenerator, cell: Cell, optimizer: Optimizer, lesson: Lesson, engine: Any, spent: Callable[[], float]
 ) -> Sizes:
     """The sizes that the model leaves open. With a budget in minutes, a few steps are timed for them."""
-    predictions, budget = lesson.learned.predictions, model.minutes is not None
-    embedding_size = sizing.EMBEDDING_SIZE if budget else 0
-    if model.embedding_size is not None:
-        embedding_size = model.embedding_size
+    predictions, embedding_size = lesson.learned.predictions, model.embedding_size
+    if embedding_size is None:
+        embedding_size = 0 if model.minutes is None else sizing.EMBEDDING_SIZE
     sizes = Sizes(
         int(model.hidden_size or sizing.hidden_size(predictions)),
         int(model.num_layers or 1),
