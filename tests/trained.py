@@ -9,7 +9,16 @@ from throughtime import TextGenerator
 TEXT = "to be or not to be, that is the question. " * 20
 FRENCH = "déjà vu, là où l'été naît. " * 20
 
-SMALL = {"hidden_size": 8, "seq_len": 16, "max_steps": 20, "learning_rate": 0.02, "random_state": 1, "verbose": 0}
+SMALL = {
+    "hidden_size": 8,
+    "embedding_size": 0,
+    "dropout": 0.0,
+    "seq_len": 16,
+    "max_steps": 20,
+    "learning_rate": 0.02,
+    "random_state": 1,
+    "verbose": 0,
+}
 
 
 def small(**changes):

@@ -100,7 +100,7 @@ def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they stand in a model file; what is of the machine or the moment is left out."""
     data: dict[str, Any] = {}
     for name, value in parameters.items():
-        if name in ("callbacks", "verbose", "engine", "random_state"):
+        if name in ("callbacks", "verbose", "engine", "random_state", "warm_start"):
             continue
         if isinstance(value, (Cell, Initializer)):
             value = value.name

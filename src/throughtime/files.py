@@ -109,9 +109,9 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     except OSError as error:
         raise ModelFileError(f"{str(path)!r} cannot be read: {error.strerror}") from error
     for name, tensor in tensors.items():
-        if tensor.dtype not in (np.float32, np.float64) or not np.isfinite(tensor).all():
+        if tensor.dtype not in (np.float32, np.float64, np.uint64) or not np.isfinite(tensor).all():
             raise ModelFileError(
-                f"{str(path)!r} is damaged: {name!r} holds values that are not finite float32 or float64 numbers"
+                f"{str(path)!r} is damaged: {name!r} holds values that are no finite float32, float64 or uint64 numbers"
             )
     return tensors, metadata
 

@@ -76,7 +76,10 @@ def _switch(default: bool, meaning: str) -> Parameter:
 
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "level": Parameter("char", "what a symbol is: char or byte", str),
+    "level": Parameter("char", "what a symbol is: char, byte, word or bpe (parts of words)", str),
+    "vocab_size": _count(
+        None, "most different symbols of the levels word and bpe; None: 8,000, or as the text asks", 2
+    ),
     "cell": Parameter(
         "lstm", "recurrent unit: one that `throughtime cells` lists, or a Cell of your own (MODULE:NAME)", object
     ),
@@ -105,6 +108,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "validation": _share(0.1, "share of the data, its end, that is only scored; 0: none"),
     "early_stopping": _switch(False, "stop when validation gets no better, and keep the best weights"),
     "patience": _count(5, "validations without a better one before an early stop"),
+    "warm_start": _switch(False, "go on with what was learned before, on the text given now"),
     "engine": Parameter("auto", "what computes: auto, compiled or numpy", object),
     "dtype": Parameter("float32", "float32 or float64", str),
     "random_state": Parameter(None, "seed; None: another one each time", object),
@@ -118,6 +122,10 @@ SAMPLING: Mapping[str, Parameter] = {
     "top_k": _count(None, "only the k likeliest symbols"),
     "top_p": Parameter(
         None, "only the likeliest symbols that have this probability together", float, True, 0, 1, above=True
+    ),
+    "min_p": Parameter(0.0, "only symbols with this share of the likeliest one's probability", float, low=0, high=1),
+    "repetition_penalty": Parameter(
+        1.0, "above 1: symbols among the last 64 are less likely; below 1: more", float, low=0, above=True
     ),
     "greedy": _switch(False, "always the likeliest symbol"),
 }

@@ -10,7 +10,10 @@ from throughtime.cli.app import app
 from throughtime.engine.compiled import library
 from throughtime.optimizers import RULES
 
-SMALL = ["--hidden-size", "8", "--seq-len", "16", "--max-steps", "20", "--learning-rate", "0.02", "--seed", "1"]
+SMALL = [
+    *("--hidden-size", "8", "--embedding-size", "0", "--dropout", "0", "--seq-len", "16", "--max-steps", "20"),
+    *("--learning-rate", "0.02", "--seed", "1"),
+]
 """The options of tests.trained.small."""
 
 

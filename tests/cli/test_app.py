@@ -39,6 +39,8 @@ def test_train_ends_with_one_json_object(cli, text):
         "train_loss",
         "validation_loss",
         "bits_per_symbol",
+        "ngram_loss",
+        "ngram_order",
     ]
     assert report["model"] == "model.safetensors"
     assert report["engine"] == "compiled"
@@ -80,7 +82,7 @@ def test_train_on_several_files_and_folders(cli, text, tmp_path):
     (tmp_path / "texts" / "more" / "b.txt").write_text("xyz", encoding="utf-8")
     (tmp_path / "texts" / "c.png").write_bytes(b"\x89PNG\0")
     result = cli("train", text, "texts", "-o", "m", "--json", *SMALL)
-    assert last_line(result)["symbols"] == len(TEXT) + 6
+    assert last_line(result)["symbols"] == len(TEXT) + 6 + 2 * 3  # three documents between two ends each
     assert "files left out: 1 that are empty or no utf-8 text, such as 'texts/c.png'" in result.stderr
     assert set("abcxyz") <= set(load(tmp_path / "m").classes_)
 
@@ -185,8 +187,9 @@ def test_sample_of_length_nought(cli, model):
 def test_evaluate_ends_with_one_json_object(cli, model, text):
     score = fitted().evaluate(TEXT)
     answer = last_line(cli("evaluate", model, text, "--json"))
-    assert answer == {"loss": score.loss, "bits_per_symbol": score.bits_per_symbol, "perplexity": score.perplexity}
-    assert list(answer) == ["loss", "bits_per_symbol", "perplexity"]
+    names = ["loss", "bits_per_symbol", "bits_per_character", "perplexity", "symbols", "unknown"]
+    assert answer == {name: getattr(score, name) for name in names}
+    assert list(answer) == names
 
 
 def test_evaluate_in_words(cli, model, text):

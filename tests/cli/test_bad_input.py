@@ -52,7 +52,7 @@ TRAIN = [
     ("empty.txt", "'empty.txt' is empty; expected text"),
     ("binary.txt", "'binary.txt' is a binary file (a zero byte at offset 6); expected text"),
     ("short.txt", "the text is too short: 5 symbols"),
-    ("one.txt", "the text has 1 different symbol; at least two are needed"),
+    ("one.txt", "the text has 1 different character; at least two are needed"),
     ("latin.txt", "'latin.txt' is not utf-8: byte 0xe9 at offset 2; pass the encoding it has"),
     ("folder", "the folder 'folder' holds no text files"),
     ("text.txt missing.txt", "there is no file 'missing.txt'"),
@@ -99,7 +99,7 @@ TRAIN = [
     ),
     ("text.txt --schedule linear", "schedule must be one of 'constant', 'cosine', 'step' and 'plateau'"),
     ("text.txt --initializer zeros", "initializer must be one of"),
-    ("text.txt --level word", "level must be one of 'char' and 'byte', got 'word'"),
+    ("text.txt --level words", "level must be one of 'char', 'byte', 'word' and 'bpe', got 'words'"),
     ("text.txt --engine cuda", "engine must be one of 'auto', 'compiled' and 'numpy', got 'cuda'"),
     ("text.txt --dtype float16", "dtype must be 'float32' or 'float64', got 'float16'"),
 ]

@@ -22,6 +22,9 @@ def test_every_parameter_is_an_option_with_its_default_and_its_meaning(command, 
     for name, parameter in table.items():
         if name in PYTHON_ONLY:
             assert name not in found
+        elif name == "temperature":  # which may be given several times
+            assert (found[name].opts, found[name].multiple, found[name].default) == (["--temperature"], True, None)
+            assert found[name].help.startswith(parameter.meaning)
         else:
             assert f"--{name.replace('_', '-')}" in found[name].opts
             assert found[name].default == parameter.default

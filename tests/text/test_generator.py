@@ -18,6 +18,7 @@ from throughtime.initializers import get as get_initializer
 from throughtime.optimizers import Rule, adam
 from throughtime.optimizers.schedules import Step
 from throughtime.parameters import PARAMETERS
+from throughtime.text.vocabularies import END
 from throughtime.training import Callback
 
 HELD_OUT = TEXT[len(TEXT) - int(len(TEXT) * 0.1) :]
@@ -156,7 +157,9 @@ BAD = [
     *[("early_stopping", value) for value in (1, None)],
     *[("patience", value) for value in (0, 1.5)],
     *[("verbose", value) for value in (-1, True, "no")],
-    *[("level", value) for value in ("word", None, 5)],
+    *[("level", value) for value in ("words", None, 5)],
+    *[("vocab_size", value) for value in (1, 2.5, "many")],
+    *[("warm_start", value) for value in (1, None)],
     *[("cell", value) for value in ("rnn", None, 5, ["lstm"])],
     *[("activation", value) for value in ("softplus", None)],
     *[("initializer", value) for value in ("zeros", None, 5)],
@@ -185,7 +188,7 @@ def test_every_parameter_has_a_bad_value_above():
 @pytest.mark.parametrize(
     ("name", "listed"),
     [
-        ("level", "'char' and 'byte'"),
+        ("level", "'char', 'byte', 'word' and 'bpe'"),
         ("cell", known(cells.names()) + " or a throughtime.Cell"),
         ("activation", "'tanh', 'relu' and 'sigmoid'"),
         ("optimizer", "'sgd', 'momentum', 'adagrad', 'rmsprop', 'adam' and 'adamw'"),
@@ -248,9 +251,9 @@ def test_numbers_of_numpy_are_numbers(changes, tmp_path):
     [
         ("", "the text is empty"),
         ([], "an empty list was given"),
-        ("aaaaaaaaaaaaaaaaaaaaaaaa" * 10, "the text has 1 different symbol; at least two are needed"),
+        ("aaaaaaaaaaaaaaaaaaaaaaaa" * 10, "the text has 1 different character; at least two are needed"),
         ("to be", r"the text is too short: 5 symbols, of which 4 can be learned; a sequence needs 17 \(seq_len \+ 1\)"),
-        (["to", "be"] * 5, r"the text is too short: 20 symbols, of which 9 can be learned"),
+        (["to", "be"] * 2, r"the text is too short: 16 symbols, of which 11 can be learned"),
         (b"to be or not to be" * 10, "bytes were given where text is expected"),
     ],
 )
@@ -379,7 +382,8 @@ def test_every_option_makes_a_difference(without, option):
 
 def test_what_was_chosen_is_told():
     model = TextGenerator(max_steps=1, random_state=3, verbose=0).fit(TEXT)
-    assert (model.hidden_size_, model.batch_size_, model.seed_) == (128, 4, 3)
+    assert (model.hidden_size_, model.batch_size_, model.seed_) == (256, 4, 3)
+    assert (model.num_layers_, model.embedding_size_, model.dropout_) == (1, 128, 0.01)  # a third of a pass
     assert (model.engine_, model.symbols_, model.classes_) == ("compiled", len(TEXT), sorted(set(TEXT)))
 
 
@@ -395,14 +399,15 @@ def test_a_budget_in_minutes():
 
 
 def test_minutes_choose_what_is_left_open():
-    model = small(minutes=0.02, max_steps=None, hidden_size=None).fit(TEXT)
-    assert model.embedding_size_ == 64
+    open_sizes = {"hidden_size": None, "embedding_size": None, "dropout": None}
+    model = small(minutes=0.02, max_steps=None, **open_sizes).fit(TEXT)
+    assert model.embedding_size_ == 128
     assert model.hidden_size_ % 64 == 0
     assert 0 < model.dropout_ <= 0.5
     assert model.num_layers_ in (1, 2)
     given = small(minutes=0.01, max_steps=None, hidden_size=9, dropout=0.0, embedding_size=0).fit(TEXT)
     assert (given.hidden_size_, given.dropout_, given.embedding_size_) == (9, 0.0, 0)
-    assert small(minutes=0.01, max_steps=None, hidden_size=9).fit(TEXT).dropout_ > 0
+    assert small(minutes=0.01, max_steps=None, dropout=None).fit(TEXT).dropout_ > 0
 
 
 def test_without_validation_there_is_no_such_loss():
@@ -434,12 +439,12 @@ def test_without_early_stopping_a_worse_validation_stops_nothing():
 
 
 def test_documents_start_afresh():
-    """A document's first symbol is never predicted, and the vocabulary comes from all of them."""
+    """A document stands between two ends, of which the second is predicted; the vocabulary comes from all of them."""
     documents = ["to be or not to be. ", "", "x", "that is the question. "] * 10
     model = small().fit(documents)
-    assert model.symbols_ == sum(map(len, documents))
-    assert "x" in model.classes_
-    assert model.evaluate(documents).symbols == 10 * (19 + 21)
+    assert model.symbols_ == sum(len(document) + 2 for document in documents if document)
+    assert {"x", END} <= set(model.classes_)
+    assert model.evaluate(documents).symbols == 10 * (21 + 2 + 23)
 
 
 def test_a_file_and_a_folder_are_fitted_like_their_text(tmp_path):
@@ -513,8 +518,8 @@ def test_the_first_steps_are_timed_without_a_trace():
 
 
 def test_a_validation_part_with_nothing_to_predict_is_named():
-    with pytest.raises(DataError, match="its validation part, the last 12 of 120 symbols, has nothing to predict"):
-        small().fit(["ab" * 50, *["a"] * 20])
+    with pytest.raises(DataError, match="its validation part, 1 of 20 symbols, has nothing to predict"):
+        small(validation=0.05).fit("ab" * 10)
 
 
 def test_the_score_is_minus_the_loss():

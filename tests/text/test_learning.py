@@ -4,21 +4,27 @@ import numpy as np
 import pytest
 from tests.trained import small
 
-from throughtime.text.learning import prepare, scoring_streams, training_streams
+from throughtime.text.learning import scoring_streams, training_streams
+from throughtime.text.lesson import prepare
+from throughtime.text.vocabularies import level
 from throughtime.training import RESTART_EVERY, WARM_UP, Corpus
 
 LONG = Corpus.of([np.zeros(100_000, np.int64)])
 
 
+def lesson_of(texts, *, ends=False, seed=0, **options):
+    return prepare(level("char").of(texts, ends=ends), texts, seed=seed, **options)
+
+
 def test_the_end_of_the_text_is_held_out():
-    lesson = prepare(["abcdefgh", "ij"], level_name="char", validation=0.3, seq_len=3)
+    lesson = lesson_of(["abcdefgh", "ij"], validation=0.3, seq_len=3)
     assert lesson.vocabulary.decode(lesson.learned.ids) == "abcdefg"
     assert lesson.vocabulary.decode(lesson.held_out.ids) == "hij"
     assert lesson.held_out.bounds.tolist() == [0, 1, 3]
 
 
 def test_the_vocabulary_is_that_of_all_the_text():
-    lesson = prepare(["abab", "abab", "z"], level_name="char", validation=0.5, seq_len=2)
+    lesson = lesson_of(["abab", "abab", "z"], validation=0.5, seq_len=2)
     assert lesson.vocabulary.symbols == ["a", "b", "z"]
 
 

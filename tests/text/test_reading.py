@@ -31,7 +31,7 @@ def test_a_string_is_the_text_itself():
 
 
 def test_a_list_is_documents_in_their_order(file):
-    assert chars(["one", file("two"), ""]).texts == ["one", "two", ""]
+    assert chars(["one", file("two"), ""]) == (["one", "two"], [], 1)
     assert chars(("one", "two")).texts == ["one", "two"]
 
 
@@ -152,7 +152,7 @@ def test_hidden_files_and_folders_are_left_out_unseen(file, tmp_path):
     file("seen", "a.txt")
     file("hidden", ".b.txt")
     file("hidden", ".git/c.txt")
-    assert chars(tmp_path) == (["seen"], [])
+    assert chars(tmp_path) == (["seen"], [], 0)
 
 
 def test_a_folder_may_itself_lie_in_a_hidden_one(file, tmp_path):

@@ -60,7 +60,7 @@ def duration(**changes):
     [
         ({"max_steps": 100}, Duration(100, None, 50.0)),
         ({"epochs": 3}, Duration(120, None, 60.0)),
-        ({}, Duration(1000, None, 500.0)),  # ten epochs would be 400 steps; a thousand at least
+        ({}, Duration(600, None, 300.0)),  # fifteen epochs
         ({"seconds": 120.0}, Duration(240, None, 120.0)),
         ({"seconds": 1e-9}, Duration(1, None, 0.5)),  # one step at least
         ({"seconds": -3.0}, Duration(1, None, 0.5)),  # the budget was spent before
@@ -108,10 +108,10 @@ def test_more_steps_never_take_less_time(situation, steps):
 
 
 @pytest.mark.parametrize(
-    ("steps_per_epoch", "steps"), [(1, 1000), (100, 1000), (500, 5000), (5000, 10_000), (20_000, 20_000)]
+    ("steps_per_epoch", "steps"), [(1, 15), (100, 1500), (1000, 15_000), (5000, 20_000), (10**6, 20_000)]
 )
 def test_steps_where_nobody_said_how_long(steps_per_epoch, steps):
-    assert sizing.default_steps(steps_per_epoch) == steps
+    assert sizing.steps_of(None, None, steps_per_epoch) == steps
     assert duration(steps_per_epoch=steps_per_epoch).max_steps == steps
 
 
@@ -119,4 +119,9 @@ def test_steps_where_nobody_said_how_long(steps_per_epoch, steps):
 def test_more_text_never_means_a_smaller_network_or_batch(one, other):
     few, many = sorted([one, other])
     assert sizing.hidden_size(few) <= sizing.hidden_size(many)
-    assert sizing.batch_size(few, 64) <= sizing.batch_size(many, 64)
+    assert sizing.batch_size(few, 64, 64) <= sizing.batch_size(many, 64, 64)
+
+
+@pytest.mark.parametrize(("steps", "rows"), [(64, 16), (32, 32), (13, 79), (2, 128)])
+def test_of_short_documents_more_are_read_side_by_side(steps, rows):
+    assert sizing.batch_size(10**6, steps, 64) == rows

@@ -231,7 +231,7 @@ def test_a_model_that_knows_nothing_has_the_perplexity_of_its_symbols():
 def test_a_score_on_paper():
     """Outputs log 3 and 0: p(a) = 3/4. Of 'aab' the second a and the b count: -log 3/4 and -log 1/4."""
     score = biased(math.log(3), 0.0).evaluate("aab")
-    assert score == Evaluation(pytest.approx((math.log(4 / 3) + math.log(4)) / 2, abs=ROWS["float64"]), 2)
+    assert score == Evaluation(pytest.approx((math.log(4 / 3) + math.log(4)) / 2, abs=ROWS["float64"]), 2, characters=3)
 
 
 def test_documents_are_scored_without_their_first_symbols():

@@ -5,23 +5,23 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from throughtime.cli.options import with_options
-from throughtime.cli.report import in_words, training_report
+from throughtime.cli.report import baseline_report, in_words, training_report
 from throughtime.errors import NonFiniteLoss, OutputError, ParameterError, ThroughtimeError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
 if TYPE_CHECKING:
     from throughtime.cells import Cell
-    from throughtime.text import TextGenerator
+    from throughtime.text import Baseline, TextGenerator
+    from throughtime.text.documents import Split
 
 app = typer.Typer(
     name="throughtime",
@@ -36,6 +36,11 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON object as the
 Unknown = Annotated[Literal["error", "skip"], typer.Option(help="what is done with symbols that the model never saw")]
 Encoding = Annotated[str, typer.Option(help="of text files")]
 Texts = Annotated[list[str], typer.Argument(metavar="TEXT", help="files and folders of text; - is standard input")]
+Lines = Annotated[bool, typer.Option("--lines", help="each line is a document: names, titles, messages")]
+Sentences = Annotated[bool, typer.Option("--sentences", help="each sentence is a document")]
+Column = Annotated[
+    str | None, typer.Option(metavar="NAME", help="the texts are tables in CSV; each cell of this column is a document")
+]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="a model file")]
 OwnCells = Annotated[
     list[str] | None,
@@ -126,10 +131,16 @@ def _cell(name: str) -> str | Cell:
     return found
 
 
-def _load(model: Path, own: list[str] | None) -> TextGenerator:
+def _split(lines: bool, sentences: bool) -> Split:
+    if lines and sentences:
+        raise ParameterError("--lines and --sentences exclude each other")
+    return "lines" if lines else "sentences" if sentences else None
+
+
+def _load(model: Path, own: list[str] | None, given: Sequence[Cell] = ()) -> TextGenerator:
     from throughtime import load
 
-    found = [_cell(name) for name in own or []]
+    found: list[str | Cell] = [*given, *(_cell(name) for name in own or [])]
     for cell in found:
         if isinstance(cell, str):
             raise ParameterError(f"--cell takes MODULE:NAME, such as mycells:MINE, got {cell!r}")
@@ -142,23 +153,32 @@ def train(
     texts: Texts,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")],
     encoding: Encoding = "utf-8",
+    lines: Lines = False,
+    sentences: Sentences = False,
+    column: Column = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="go on with what this model has learned (fine-tuning)"),
+    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")] = False,
+    *,
+    context: typer.Context,
     **parameters: Any,
 ) -> None:
     """Learn to write from text. Several files, and the files of a folder, are separate documents."""
     from throughtime.files import check_output
-    from throughtime.text import TextGenerator
 
     check_output(output)
     target = output.resolve()
     sources = [Path(name).resolve() for name in texts if name != "-"]
     if target in sources or (target.exists() and any(target.is_relative_to(s) for s in sources)):
         raise OutputError(f"{str(output)!r} is one of the texts, which the model would overwrite; choose another name")
+    split = _split(lines, sentences)
     parameters["cell"] = _cell(parameters["cell"])
-    model = TextGenerator(**parameters, verbose=0 if quiet else 1)
+    model = _learner(start, parameters, _named(context, parameters), verbose=0 if quiet else 1)
     try:
-        model.fit(_sources(texts, encoding, model.level), encoding=encoding)
+        model.fit(_sources(texts, encoding, model.level), encoding=encoding, split=split, column=column)
     except (NonFiniteLoss, KeyboardInterrupt):
         if hasattr(model, "training_"):
             model.save(output)
@@ -169,39 +189,93 @@ def train(
     _answer(report, as_json, f"{output}: {in_words(report)}")
 
 
+def _named(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that stand on the command line."""
+    return {
+        name: value
+        for name, value in options.items()
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
+
+
+def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, Any], verbose: int) -> TextGenerator:
+    """A new model, or an old one that is to go on with what was named on the command line and its own for the rest."""
+    from throughtime.text import TextGenerator
+
+    if start is None:
+        return TextGenerator(**parameters, verbose=verbose)
+    cell = given.get("cell")
+    model = _load(start, None, [] if cell is None or isinstance(cell, str) else [cell])
+    durations = ("epochs", "max_steps", "minutes")
+    if any(name in given for name in durations):
+        given = {**dict.fromkeys(durations), **given}
+    return model.set_params(**given, warm_start=True, verbose=verbose)
+
+
 @_command
-@with_options(SAMPLING)
+@with_options({name: parameter for name, parameter in SAMPLING.items() if name != "temperature"})
 def sample(
     model: Model,
-    length: Annotated[int, typer.Option(help="how many new symbols")] = 500,
+    length: Annotated[int, typer.Option(help="how many new symbols; of documents, the most")] = 500,
     prime: Annotated[str, typer.Option(help="what the text begins with")] = "",
+    count: Annotated[int, typer.Option(help="how many texts")] = 1,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option(help=f"{SAMPLING['temperature'].meaning}; several: texts for each", show_default="1.0"),
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help=r"end before this text, such as '\n'; may be given several times"),
+    ] = None,
+    ban: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="never write it; may be given several times")
+    ] = None,
+    bias: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL=NUMBER", help="nats that make it likelier or, below 0, less so")
+    ] = None,
+    rank: Annotated[bool, typer.Option("--rank", help="the texts with their likelihood, the likeliest first")] = False,
+    beams: Annotated[
+        int | None, typer.Option(help="beam search: the likeliest texts that this many beginnings lead to")
+    ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="type beginnings, see how they go on and what was likely")
+    ] = False,
     seed: Annotated[int | None, typer.Option("--seed", "--random-state", help="the same seed, the same text")] = None,
     unknown: Unknown = "error",
     own: OwnCells = None,
     as_json: Json = False,
+    *,
+    context: typer.Context,
     **choices: Any,
 ) -> None:
     """Write text with a model."""
-    import time
+    from throughtime.cli import sample as view
 
-    from throughtime.training.progress import printable
-
+    if sum([rank, beams is not None, interactive]) > 1:
+        raise ParameterError("--rank, --beams and --interactive exclude each other")
+    temperatures = temperature or [1.0]
+    if len(temperatures) > 1 and (rank or beams is not None or interactive):
+        raise ParameterError("several temperatures are for samples; with --rank, --beams and --interactive give one")
     generator = _load(model, own)
     start = os.fsencode(prime) if generator.level == "byte" else prime
-    began = time.perf_counter()
-    pieces = generator.stream(length, start, **choices, random_state=seed, unknown=unknown)
-    if as_json:
-        text = prime + "".join(pieces)
-        seconds = time.perf_counter() - began
-        result = {"text": text, "seconds": round(seconds, 4), "symbols_per_second": round(length / seconds, 1)}
-        typer.echo(json.dumps(result, allow_nan=False))
+    fixed: dict[str, Any] = {"stop": [view.unescaped(text) for text in stop or []], "unknown": unknown}
+    if beams is not None:
+        ways = _named(context, choices) | ({"temperature": temperatures[0]} if temperature else {})
+        ways = view.choices_of(generator, ban or [], bias or [], ways)
+        view.ranked(generator.beam_search(length, start, beams=beams, **fixed, **ways), prime, as_json)
         return
-    show = printable if sys.stdout.isatty() else str
-    sys.stdout.write(show(prime))
-    for piece in pieces:
-        sys.stdout.write(show(piece))
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    options = {**fixed, "random_state": seed, **view.choices_of(generator, ban or [], bias or [], choices)}
+    one = options | {"temperature": temperatures[0]}
+    if interactive:
+        view.converse(generator, length, one)
+    elif rank:
+        view.ranked(generator.candidates(count, length, start, **one), prime, as_json)
+    elif count != 1 or len(temperatures) > 1:
+        view.samples(generator, count, length, start, temperatures, options, shown=prime, as_json=as_json)
+    elif as_json:
+        view.stream_as_json(generator, length, start, one, prime)
+    else:
+        view.stream(generator, length, start, one, prime)
 
 
 @_command
@@ -209,21 +283,38 @@ def evaluate(
     model: Model,
     texts: Texts,
     encoding: Encoding = "utf-8",
+    lines: Lines = False,
+    sentences: Sentences = False,
+    column: Column = None,
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="TEXT", help="the text that the model learned from: what counting in it comes to"),
+    ] = None,
     unknown: Unknown = "error",
     own: OwnCells = None,
     as_json: Json = False,
 ) -> None:
     """Score how well a model expects a text."""
+    from throughtime.cli.report import evaluation_in_words, evaluation_report
+
     generator = _load(model, own)
-    score = generator.evaluate(_sources(texts, encoding, generator.level), encoding=encoding, unknown=unknown)
-    perplexity = score.perplexity if math.isfinite(score.perplexity) else None
-    result = {"loss": score.loss, "bits_per_symbol": score.bits_per_symbol, "perplexity": perplexity}
-    _answer(
-        result,
-        as_json,
-        f"{score.loss:.4f} nats per symbol, {score.bits_per_symbol:.4f} bits, perplexity {score.perplexity:.3f} "
-        f"({score.symbols:,} symbols)",
-    )
+    cut: dict[str, Any] = {"encoding": encoding, "split": _split(lines, sentences), "column": column}
+    sources = _sources(texts, encoding, generator.level)
+    score = generator.evaluate(sources, unknown=unknown, **cut)
+    counted = _counted(generator, baseline, sources, unknown, cut) if baseline else None
+    _answer(evaluation_report(score, counted), as_json, evaluation_in_words(score, counted))
+
+
+def _counted(
+    model: TextGenerator, texts: list[Path], sources: list[Any], unknown: Any, cut: dict[str, Any]
+) -> Baseline:
+    """The n-gram model of these texts that expects the scored ones best."""
+    from throughtime.text import Baseline, NGram
+    from throughtime.text.witten_bell import MOST_ORDER
+
+    ngram = NGram(MOST_ORDER, level=model.level).fit(texts, vocabulary=model.vocabulary_, **cut)
+    losses = ngram.losses(sources, unknown=unknown, **cut)
+    return Baseline(1 + losses.index(min(losses)), min(losses))
 
 
 @_command
@@ -241,10 +332,13 @@ def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
         "steps": len(history.loss),
         "train_loss": history.train_loss if history.loss else None,
         "validation_loss": generator.validation_loss_,
+        **baseline_report(generator.baseline_),
     }
     losses = f"trained {len(history.loss):,} steps, training loss {history.train_loss:.3f} nats per symbol"
     if generator.validation_loss_ is not None:
         losses += f", validation {generator.validation_loss_:.3f}"
+    if generator.baseline_ is not None:
+        losses += f"; {generator.baseline_.in_words()}"
     title = f"{result['kind']}, {result['symbols']} symbols ({generator.level})"
     _answer(result, as_json, f"{title}\n{summary}\n{losses}")
 

@@ -11,7 +11,7 @@ import typer
 
 from throughtime.parameters import Parameter
 
-PYTHON_ONLY = ("callbacks", "verbose")
+PYTHON_ONLY = ("callbacks", "verbose", "warm_start")
 """Parameters that make sense in Python only."""
 
 Command = Callable[..., Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from throughtime.text import TextGenerator
+    from throughtime.text import Baseline, Evaluation, TextGenerator
 
 
 def training_report(model: TextGenerator, output: Path) -> dict[str, Any]:
@@ -26,7 +26,13 @@ def training_report(model: TextGenerator, output: Path) -> dict[str, Any]:
         "train_loss": history.train_loss,
         "validation_loss": validation,
         "bits_per_symbol": loss / math.log(2),
+        **baseline_report(model.baseline_),
     }
+
+
+def baseline_report(counted: Baseline | None) -> dict[str, Any]:
+    """What counting comes to, for other programs."""
+    return {"ngram_loss": counted and counted.loss, "ngram_order": counted and counted.order}
 
 
 def in_words(report: dict[str, Any]) -> str:
@@ -37,4 +43,34 @@ def in_words(report: dict[str, Any]) -> str:
     loss = f"training {report['train_loss']:.3f}"
     if validation is not None:
         loss = f"validation {validation:.3f} nats per symbol ({report['bits_per_symbol']:.3f} bits), {loss}"
+    if report["ngram_loss"] is not None:
+        loss += f", a {report['ngram_order']}-gram gets {report['ngram_loss']:.3f}"
     return f"{loss}; {report['steps']:,} steps in {clock(report['seconds'])}"
+
+
+def evaluation_report(score: Evaluation, counted: Baseline | None) -> dict[str, Any]:
+    """A score for other programs; what counting comes to is told only where it was asked for."""
+    return {
+        "loss": score.loss,
+        "bits_per_symbol": score.bits_per_symbol,
+        "bits_per_character": score.bits_per_character,
+        "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
+        "symbols": score.symbols,
+        "unknown": score.unknown,
+        **({} if counted is None else baseline_report(counted)),
+    }
+
+
+def evaluation_in_words(score: Evaluation, counted: Baseline | None) -> str:
+    """The same in a line or two."""
+    words = (
+        f"{score.loss:.4f} nats per symbol, {score.bits_per_symbol:.4f} bits, perplexity {score.perplexity:.3f} "
+        f"({score.symbols:,} symbols)"
+    )
+    if score.unknown:
+        words += f"; {score.unknown / score.symbols:.1%} of them are unknown words"
+    if counted is not None:
+        words += (
+            f"\n{counted.loss:.4f} nats per symbol, an n-gram model of order {counted.order} counted on the baseline"
+        )
+    return words

@@ -1,4 +1,4 @@
-"""How the next symbol is chosen from the outputs: temperature, top-k, top-p, greedy."""
+"""How the next symbol is chosen from the outputs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def choose(o: Array, sampling: Sampling, u: Array) -> Array:
             mass_before = np.cumsum(sorted_p, axis=1) - sorted_p
             beyond = mass_before >= sampling.top_p * sorted_p.sum(axis=1, keepdims=True)
             p[np.take_along_axis(beyond, rank, axis=1)] = 0
+    p[p < sampling.min_p] = 0  # the likeliest has 1
     sums = np.cumsum(p, axis=1)
     total = sums[:, -1]
     threshold = np.minimum(u * total, np.nextafter(total, 0))  # u * total may have been rounded up to total

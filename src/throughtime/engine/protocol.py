@@ -101,14 +101,41 @@ class ScanGradients(NamedTuple):
 class Sampling:
     """How the next symbol is chosen from the outputs.
 
-    The outputs are divided by ``temperature``; all but the ``top_k`` likeliest symbols are left out, then all beyond
-    the smallest set that has the probability ``top_p`` (Holtzman et al., 2020). ``greedy`` takes the likeliest.
+    The outputs of symbols among the last :data:`RECENT` ones are made less by ``repetition_penalty`` (divided by it, or
+    multiplied where they are negative: Keskar et al., 2019, section 4.1), ``bias`` is added (minus infinity is never
+    chosen), and the sums are divided by ``temperature``. All but the ``top_k`` likeliest symbols are left out, then all
+    beyond the smallest set that has the probability ``top_p`` (Holtzman et al., 2020), then those with less than
+    ``min_p`` times the probability of the likeliest (Nguyen et al., 2024). ``greedy`` takes the likeliest.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
     greedy: bool = False
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    bias: tuple[tuple[int, float], ...] = ()
+    """Symbols and what is added to their outputs."""
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether outputs are changed before they are chosen from."""
+        return bool(self.bias) or self.repetition_penalty != 1.0
+
+    def adjusted(self, o: Array, recent: Array) -> Array:
+        """The outputs ``[N, K]`` after penalty and bias; ``recent [n, N]`` are the last symbols of each row."""
+        z = o.astype(np.float64)
+        if self.repetition_penalty != 1:
+            rows = np.arange(len(o))
+            seen = z[rows, recent]  # [n, N]; a symbol that came twice is changed once
+            z[rows, recent] = np.where(seen > 0, seen / self.repetition_penalty, seen * self.repetition_penalty)
+        for symbol, value in self.bias:
+            z[:, symbol] += value
+        return z
+
+
+RECENT = 64
+"""How many symbols back a repetition is looked for."""
 
 
 @dataclass(frozen=True)
@@ -376,12 +403,20 @@ class Engine(ABC):
         """
 
     def generate(
-        self, network: Steppable, o: Array, state: NetworkState, length: int, sampling: Sampling, key: Key
+        self,
+        network: Steppable,
+        o: Array,
+        state: NetworkState,
+        length: int,
+        sampling: Sampling,
+        key: Key,
+        read: Array | None = None,
     ) -> Iterator[Array]:
         """Chooses ``length`` symbols for each of N streams, each symbol fed back in.
 
-        ``o [N, K]`` are the outputs that the first symbol is chosen from. Yields pieces ``[n, N]`` of symbols as they
-        come. Stream i draws the same numbers in any company. This one goes symbol by symbol.
+        ``o [N, K]`` are the outputs that the first symbol is chosen from, ``read [n, N]`` the symbols before it, which
+        only a repetition penalty looks at. Yields pieces ``[n, N]`` of symbols as they come. Stream i draws the same
+        numbers in any company. This one goes symbol by symbol.
 
         Raises
         ------
@@ -389,10 +424,14 @@ class Engine(ABC):
             If the outputs are not finite.
         """
         rows = np.arange(len(o))
+        recent = np.zeros((0, len(o)), np.int64) if read is None else np.asarray(read, np.int64)[-RECENT:]
         for time in range(length):
             if not np.isfinite(o).all():
                 raise NonFiniteLoss("the network's outputs are not finite numbers; its weights are of no use")
+            if sampling.adjusts:
+                o = sampling.adjusted(o, recent)
             ids = self.choose(o, sampling, uniforms(key, time=time, rows=rows))
+            recent = np.concatenate([recent, ids[None]])[-RECENT:]
             yield ids[None]
             if time + 1 < length:
                 o, state = network.step(ids, state)

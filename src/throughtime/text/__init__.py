@@ -1,8 +1,23 @@
-"""Text: vocabularies, and the estimator that learns to write."""
+"""Text: vocabularies, the estimator that learns to write, and what it is compared with."""
 
 from __future__ import annotations
 
-from throughtime.text.generator import Evaluation, TextGenerator
-from throughtime.text.vocabulary import Bytes, Characters, Vocabulary
+from throughtime.text.evaluation import Evaluation
+from throughtime.text.generator import TextGenerator
+from throughtime.text.ngram import NGram
+from throughtime.text.vocabularies import Bytes, Characters, Subwords, Vocabulary, Words
+from throughtime.text.witten_bell import Baseline
+from throughtime.text.writing import Candidate
 
-__all__ = ["Bytes", "Characters", "Evaluation", "TextGenerator", "Vocabulary"]
+__all__ = [
+    "Baseline",
+    "Bytes",
+    "Candidate",
+    "Characters",
+    "Evaluation",
+    "NGram",
+    "Subwords",
+    "TextGenerator",
+    "Vocabulary",
+    "Words",
+]

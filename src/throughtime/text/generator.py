@@ -2,69 +2,47 @@
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from throughtime import files, losses
+from throughtime import files
 from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine import random
-from throughtime.engine.protocol import Array, NetworkState
-from throughtime.errors import DataError, ParameterError
-from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
+from throughtime.engine.protocol import Array
+from throughtime.errors import ParameterError
+from throughtime.estimator import parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
 from throughtime.optimizers import Optimizer, schedules
-from throughtime.text.learning import (
-    Lesson,
-    choose_sizes,
-    make_plan,
-    network,
-    prepare,
-    scoring_streams,
-    training_streams,
-)
+from throughtime.text import adapting
+from throughtime.text.documents import Split
+from throughtime.text.learning import choose_sizes, make_plan, network, scoring_streams, training_streams
+from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare
 from throughtime.text.model_file import Fitted, pack, unpack
-from throughtime.text.reading import Sources, read
-from throughtime.text.sampling import sampling
-from throughtime.text.vocabulary import Bytes, Unknown, level
-from throughtime.training import Callback, Corpus, History, Training, mean_loss
+from throughtime.text.reading import Reading, Sources, read
+from throughtime.text.trained import TrainedText
+from throughtime.text.vocabularies import Text, Vocabulary, level
+from throughtime.text.witten_bell import baseline
+from throughtime.training import Callback, History, Training, mean_loss
 from throughtime.training.progress import Progress, say
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How well a text was expected."""
-
-    loss: float
-    """Nats per symbol."""
-    symbols: int
-    """How many were counted: all but the first of each document."""
-
-    @property
-    def bits_per_symbol(self) -> float:
-        """The loss in bits."""
-        return self.loss / math.log(2)
-
-    @property
-    def perplexity(self) -> float:
-        """Among how many equally likely symbols the model would hesitate as much."""
-        return math.exp(self.loss) if self.loss < 700 else math.inf
-
-
-class TextGenerator(Estimator):
+class TextGenerator(TrainedText):
     """A recurrent network that learns to write, symbol by symbol, from text.
 
     Parameters
     ----------
-    level : {"char", "byte"}, default "char"
-        What a symbol is.
+    level : {"char", "byte", "word", "bpe"}, default "char"
+        What a symbol is. ``"bpe"``, parts of words, needs the package tokenizers (``throughtime[bpe]``).
+    vocab_size : int or None, default None
+        Most different symbols of the levels ``"word"`` and ``"bpe"``. None: 8,000; for ``"bpe"`` one for each 100
+        characters of text, if that is less.
     cell : str or Cell, default "lstm"
         The recurrent unit.
     activation : {"tanh", "relu", "sigmoid"}, default "tanh"
@@ -111,6 +89,9 @@ class TextGenerator(Estimator):
         Stop when validation gets no better, and keep the best weights; else the last ones are kept.
     patience : int, default 5
         Validations without a better one before an early stop.
+    warm_start : bool, default False
+        ``fit`` goes on with what was learned before: the weights stay, the vocabulary grows by the new characters or
+        bytes, and the learning rate is, if none is given, a fifth of the optimizer's own.
     engine : {"auto", "compiled", "numpy"}, default "auto"
     dtype : {"float32", "float64"}, default "float32"
     random_state : int, NumPy generator or None, default None
@@ -140,6 +121,9 @@ class TextGenerator(Estimator):
         Length of the text, after ``fit``.
     validation_loss_ : float or None
         Of the weights that were kept, in nats per symbol.
+    baseline_ : Baseline or None
+        Order and loss of the n-gram model (see :class:`~throughtime.text.NGram`) that expects the validation part best,
+        counted on the same text.
     engine_ : str
         What computes.
 
@@ -155,6 +139,7 @@ class TextGenerator(Estimator):
         self,
         *,
         level: str = "char",
+        vocab_size: int | None = None,
         cell: str | Cell = "lstm",
         activation: str = "tanh",
         hidden_size: int | None = None,
@@ -179,6 +164,7 @@ class TextGenerator(Estimator):
         validation: float = 0.1,
         early_stopping: bool = False,
         patience: int = 5,
+        warm_start: bool = False,
         engine: Any = "auto",
         dtype: str = "float32",
         random_state: Any = None,
@@ -186,6 +172,7 @@ class TextGenerator(Estimator):
         verbose: int = 1,
     ) -> None:
         self.level = level
+        self.vocab_size = vocab_size
         self.cell = cell
         self.activation = activation
         self.hidden_size = hidden_size
@@ -210,6 +197,7 @@ class TextGenerator(Estimator):
         self.validation = validation
         self.early_stopping = early_stopping
         self.patience = patience
+        self.warm_start = warm_start
         self.engine = engine
         self.dtype = dtype
         self.random_state = random_state
@@ -218,17 +206,29 @@ class TextGenerator(Estimator):
 
     # ------------------------------------------------------------------ learning
 
-    def fit(self, text: Sources, y: Any = None, *, encoding: str = "utf-8") -> Self:
+    def fit(
+        self,
+        text: Sources,
+        y: Any = None,
+        *,
+        encoding: str = "utf-8",
+        split: Split = None,
+        column: str | None = None,
+    ) -> Self:
         """Learns from text.
 
         Parameters
         ----------
         text : str, bytes, pathlib.Path, or a list of them
             A string is the text itself; a path is a file, or a folder of text files. Each element of a list, and each
-            file, is a document: the state starts afresh there.
+            file, is a document: the state starts afresh there. Where there are several, their ends are learned too.
         y : ignored
         encoding : str, default "utf-8"
             Of files.
+        split : {"lines", "sentences"} or None, default None
+            Each line or sentence is a document: names, titles, molecules, messages.
+        column : str or None, default None
+            The text is a table in CSV with names in its first line; each cell of this column is a document.
 
         Returns
         -------
@@ -239,7 +239,8 @@ class TextGenerator(Estimator):
         ParameterError
             If a parameter makes no sense.
         DataError
-            If a file cannot be read, or the text is too short to learn from.
+            If a file cannot be read, or the text is too short to learn from; with ``warm_start``, if most of its
+            symbols are new to the model.
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
@@ -252,26 +253,66 @@ class TextGenerator(Estimator):
             """Seconds, without those of a cold compile, which no budget covers."""
             return time.perf_counter() - began - (meter.compile_seconds - compiled_before)
 
-        seed = random.seed_of(self.random_state)
-        reading = read(text, level=self.level, encoding=encoding)
-        lesson = prepare(reading.texts, level_name=self.level, validation=self.validation, seq_len=self.seq_len)
-        vocabulary, corpus = lesson.vocabulary, lesson.learned
-        cell, engine = resolve_cell(self.cell, self.activation), self._engine()
-        sizes = choose_sizes(self, cell, optimizer, lesson, engine, spent)
-        weights = {"initializer": self.initializer, "random_state": seed}
-        net = network(self, cell, len(vocabulary), sizes, engine=engine, **weights)
-        line_break = vocabulary.encode("\n", unknown="skip")
-        start = int(line_break[0]) if len(line_break) else int(corpus.ids[0])
-        parameters = parameters_to_json(self.get_params())
-        self._keep(Fitted(net, cell, parameters, vocabulary, History(len(vocabulary)), seed, sizes, start))
-        self.symbols_ = len(corpus.ids) + len(lesson.held_out.ids)
-        if reading.left_out:
-            names = (
-                f"{len(reading.left_out)} that are empty or no {encoding} text, such as {str(reading.left_out[0])!r}"
-            )
-            self._say(f"files left out: {names}")
-        self._train(optimizer, lesson, spent)
+        reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
+        self._tell_left_out(reading, encoding)
+        self._prepare(
+            reading.texts, len(reading.texts) > 1 or split is not None or column is not None, optimizer, spent
+        )
         return self
+
+    def _prepare(self, texts: Sequence[Text], ends: bool, optimizer: Optimizer, spent: Callable[[], float]) -> None:
+        seed = random.seed_of(self.random_state)
+        before = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
+        if before is None:
+            vocabulary = level(self.level).of(texts, vocab_size=self.vocab_size, ends=ends)
+        else:
+            adapting.check_same(self, before)
+            wider = adapting.widen(before.vocabulary, texts, ends)
+            vocabulary = wider.vocabulary
+            self._tell_added(wider.added)
+        lesson = prepare(vocabulary, texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
+        counted = baseline(lesson.learned, lesson.held_out, len(vocabulary)) if self.validation else None
+        cell, engine = resolve_cell(self.cell, self.activation), self._engine()
+        if before is None:
+            sizes = choose_sizes(self, cell, optimizer, lesson, engine, spent)
+        else:
+            sizes = replace(before.sizes, dropout=before.sizes.dropout if self.dropout is None else float(self.dropout))
+        net = network(
+            self, cell, len(vocabulary), sizes, engine=engine, initializer=self.initializer, random_state=seed
+        )
+        if before is not None:
+            shapes = {name: w.shape for name, w in net.parameters.items()}
+            net.set_parameters(adapting.widened(before.network.parameters, shapes, wider.places))
+        self._keep(
+            Fitted(
+                network=net,
+                cell=cell,
+                parameters=parameters_to_json(self.get_params()),
+                vocabulary=vocabulary,
+                history=History(len(vocabulary)),
+                seed=seed,
+                sizes=sizes,
+                start=_start(lesson),
+                baseline=counted,
+                documents=_documents(vocabulary, texts, before),
+            )
+        )
+        self.symbols_ = lesson.symbols
+        self._train(optimizer, lesson, spent, fine_tuning=before is not None)
+
+    def _tell_left_out(self, reading: Reading, encoding: str) -> None:
+        if reading.left_out:
+            example = str(reading.left_out[0])
+            self._say(
+                f"files left out: {len(reading.left_out)} that are empty or no {encoding} text, such as {example!r}"
+            )
+        if reading.empty:
+            self._say(f"documents left out: {reading.empty:,} that are empty")
+
+    def _tell_added(self, symbols: Sequence[object]) -> None:
+        if symbols:
+            examples = ", ".join(map(repr, symbols[:5])) + (", ..." if len(symbols) > 5 else "")
+            self._say(f"the vocabulary grows by {len(symbols)} symbols that the model did not know: {examples}")
 
     def check(self) -> Optimizer:
         """Checks all parameters, which ``fit`` does before it reads or builds anything; returns the optimizer.
@@ -322,13 +363,15 @@ class TextGenerator(Estimator):
         self.num_layers_ = fitted.sizes.num_layers
         self.embedding_size_ = fitted.sizes.embedding_size
         self.dropout_ = fitted.sizes.dropout
+        self.baseline_ = fitted.baseline
         self.engine_ = fitted.network.engine.name
 
-    def _train(self, optimizer: Optimizer, lesson: Lesson, spent: Callable[[], float]) -> None:
+    def _train(self, optimizer: Optimizer, lesson: Lesson, spent: Callable[[], float], *, fine_tuning: bool) -> None:
         network = self.network_
         streams = training_streams(self, lesson.learned)
         self.batch_size_ = streams.rows
-        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_, spent)
+        share = adapting.LEARNING_RATE if fine_tuning else 1.0
+        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_, spent, share_of_rate=share)
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
@@ -341,12 +384,22 @@ class TextGenerator(Estimator):
             callbacks=[*([progress] if self.verbose else []), *self.callbacks],
         )
         self.training_.run(streams.endless(self.seed_), streams.rows)
+        self._judge()
+
+    def _judge(self) -> None:
+        """Says how the validation loss compares with what counting and guessing come to."""
+        loss, counted = self.validation_loss_, self.baseline_
+        if loss is None or counted is None:
+            return
         chance = math.log(len(self.vocabulary_))
-        if (self.validation_loss_ or 0.0) > chance:
+        self._say(f"{loss:.3f} nats per symbol; {counted.in_words()}")
+        if loss > chance:
             self._say(
                 f"the validation loss is above {chance:.2f} nats, which guessing at random costs: the learning rate is "
                 "too high, or the text is learned by heart (early_stopping, dropout, or a smaller hidden_size help)"
             )
+        elif loss > counted.loss:
+            self._say("that is no better than counting: the text is too small for a network, or the training too short")
 
     @property
     def validation_loss_(self) -> float | None:
@@ -361,136 +414,6 @@ class TextGenerator(Estimator):
     def _say(self, message: str) -> None:
         if self.verbose:
             say(message)
-
-    # ------------------------------------------------------------------ writing
-
-    def generate(
-        self,
-        length: int,
-        prime: str | bytes = "",
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        greedy: bool = False,
-        random_state: Any = None,
-        unknown: Unknown = "error",
-    ) -> str:
-        """Writes ``length`` new symbols that continue ``prime`` (which is not repeated).
-
-        Parameters
-        ----------
-        length : int
-        prime : str, default ""
-            What the text begins with. An empty one begins after a line break, if the model knows it.
-        temperature : float, default 1.0
-            Below 1 safer, above 1 wilder.
-        top_k : int or None
-            Choose among the k likeliest symbols only.
-        top_p : float or None
-            Choose among the likeliest symbols that together have this probability only.
-        greedy : bool, default False
-            Always the likeliest symbol.
-        random_state : int, NumPy generator or None
-        unknown : {"error", "skip"}, default "error"
-            What is done with symbols of the prime that the model never saw.
-
-        Raises
-        ------
-        UnknownSymbol
-            If the prime has a symbol that the model never saw.
-        ParameterError
-            If a parameter makes no sense.
-        """
-        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "greedy": greedy}
-        return "".join(self.stream(length, prime, **options, random_state=random_state, unknown=unknown))
-
-    def stream(
-        self,
-        length: int,
-        prime: str | bytes = "",
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        greedy: bool = False,
-        random_state: Any = None,
-        unknown: Unknown = "error",
-    ) -> Iterator[str]:
-        """What ``generate`` writes, piece by piece as it comes."""
-        self.check_fitted()
-        if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 0:
-            raise ParameterError(f"length must be an integer of at least 0, got {length!r}")
-        chosen = sampling(temperature, top_k, top_p, greedy)
-        ids = self.vocabulary_.encode(prime, what="the prime", unknown=unknown)
-        seed = random.seed_of(random_state)
-        return self._pieces(ids, int(length), chosen, random.key(seed, "sample"))
-
-    def _pieces(self, prime: Array, length: int, chosen: Any, key: random.Key) -> Iterator[str]:
-        network = self.network_
-        ids = prime if len(prime) else np.array([self.fitted_.start])
-        outputs, state = self._outputs(ids)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        if isinstance(self.vocabulary_, Bytes):  # a prime may end inside a character
-            decoder.decode(bytes(self.vocabulary_.codes[prime.astype(np.int64)].astype(np.uint8)))
-        for piece in network.engine.generate(network, outputs[-1:], state, length, chosen, key):
-            codes = self.vocabulary_.codes[piece[:, 0].astype(np.int64)]
-            if isinstance(self.vocabulary_, Bytes):
-                yield decoder.decode(codes.astype(np.uint8).tobytes())
-            else:
-                yield self.vocabulary_.join(codes)
-        if rest := decoder.decode(b"", final=True):
-            yield rest
-
-    # ------------------------------------------------------------------ reading
-
-    def evaluate(self, text: Sources, *, encoding: str = "utf-8", unknown: Unknown = "error") -> Evaluation:
-        """How well the model expects a text: every symbol but the first of each document is scored once.
-
-        The text is read in parallel streams, each warmed up on the 256 symbols before it, uncounted.
-
-        Raises
-        ------
-        UnknownSymbol
-            If the text has a symbol that the model never saw.
-        DataError
-            If the text cannot be read, or has fewer than two symbols.
-        """
-        self.check_fitted()
-        texts = read(text, level=self.vocabulary_.level, encoding=encoding).texts
-        corpus = Corpus.of([self.vocabulary_.encode(document, unknown=unknown) for document in texts])
-        if corpus.predictions < 1:
-            raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
-        return Evaluation(mean_loss(self.network_, scoring_streams(corpus)), corpus.predictions)
-
-    def score(self, text: Sources, y: Any = None) -> float:
-        """Minus the loss of ``evaluate``, so that more is better, as scikit-learn's tools expect."""
-        return -self.evaluate(text).loss
-
-    def predict(self, text: str | bytes, *, unknown: Unknown = "error") -> str | bytes:
-        """The likeliest next symbol after each position: a text of the same length."""
-        ids = self._probabilities(text, unknown).argmax(axis=1)
-        codes = self.vocabulary_.codes[ids]
-        if isinstance(self.vocabulary_, Bytes):
-            return bytes(codes.astype(np.uint8))
-        return self.vocabulary_.join(codes)
-
-    def predict_proba(self, text: str | bytes, *, unknown: Unknown = "error") -> Array:
-        """The probability of each symbol after each position: ``[len(text), K]``, columns as in ``classes_``."""
-        return self._probabilities(text, unknown)
-
-    def _probabilities(self, text: str | bytes, unknown: Unknown) -> Array:
-        self.check_fitted()
-        ids = self.vocabulary_.encode(text, unknown=unknown)
-        if not len(ids):
-            raise DataError("the text is empty; there is no position to predict from")
-        outputs, _ = self._outputs(ids)
-        return losses.softmax(outputs)
-
-    def _outputs(self, ids: Array) -> tuple[Array, NetworkState]:
-        """The outputs ``[T, K]`` of one row read from an empty state, and the state at its end."""
-        outputs, state = self.network_.forward(ids[:, None])
-        return outputs[:, 0], state
 
     # ------------------------------------------------------------------ pictures and files
 
@@ -520,3 +443,19 @@ class TextGenerator(Estimator):
         model, fitted = unpack(cls, tensors, metadata, cells, engine)
         model._keep(fitted)
         return model
+
+
+def _start(lesson: Lesson) -> int:
+    """What generation begins after where no prime is given: a line break if there is one, else the first symbol."""
+    vocabulary = lesson.vocabulary
+    line_break = vocabulary.encode("\n", unknown="skip")
+    return int(line_break[0]) if len(line_break) == 1 else int(lesson.learned.ids[0])
+
+
+def _documents(vocabulary: Vocabulary, texts: Sequence[Text], before: Fitted | None) -> Array | None:
+    """What a model remembers of the documents that it was given: one number for each."""
+    earlier = None if before is None else before.documents
+    if not vocabulary.ends or len(texts) + (0 if earlier is None else len(earlier)) > MOST_REMEMBERED:
+        return None
+    found = fingerprints(vocabulary, texts)
+    return np.unique(found if earlier is None else np.append(found, earlier))

@@ -1,20 +1,19 @@
-"""From texts to a training: what is learned from, the layers, and the plan."""
+"""From a lesson to a training: the layers, their sizes, and the plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from throughtime.cells import Cell
-from throughtime.errors import DataError
 from throughtime.layers import Dense, Embedding, Layer, OneHot, recurrent_stack
 from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.text import sizing
+from throughtime.text.lesson import Lesson
 from throughtime.text.sizing import Sizes
-from throughtime.text.vocabulary import Text, Vocabulary, level
 from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step, seconds_to_score
 from throughtime.training.progress import clock
 
@@ -24,42 +23,6 @@ if TYPE_CHECKING:
 
 PLANNED = 0.96
 """The share of a budget in minutes that is planned: a machine that is warm, or busy elsewhere, is a little slower."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A vocabulary, the part of the corpus that is learned, and the part that is only scored."""
-
-    vocabulary: Vocabulary
-    learned: Corpus
-    held_out: Corpus
-
-
-def prepare(texts: Sequence[Text], *, level_name: str, validation: float, seq_len: int) -> Lesson:
-    """Encodes the texts and splits them.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two different symbols, or too few to learn from or to score.
-    """
-    vocabulary = level(level_name).of(texts)
-    if len(vocabulary) < 2:
-        raise DataError(f"the text has {len(vocabulary)} different symbol; at least two are needed to learn from it")
-    corpus = Corpus.of([vocabulary.encode(text) for text in texts])
-    learned, held_out = corpus.split(validation)
-    if learned.predictions < seq_len:
-        spared = ", or validation=0 (--validation 0)" if validation and corpus.predictions >= seq_len else ""
-        raise DataError(
-            f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
-            f"a sequence needs {seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len (--seq-len){spared}"
-        )
-    if validation and held_out.predictions < 1:
-        raise DataError(
-            f"the text is too short: its validation part, the last {len(held_out.ids)} of {len(corpus.ids):,} symbols, "
-            "has nothing to predict. Give more text, a larger validation, or validation=0"
-        )
-    return Lesson(vocabulary, learned, held_out)
 
 
 def network(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes, **weights: Any) -> Network:
@@ -82,19 +45,18 @@ def choose_sizes(
     model: TextGenerator, cell: Cell, optimizer: Optimizer, lesson: Lesson, engine: Any, spent: Callable[[], float]
 ) -> Sizes:
     """The sizes that the model leaves open. With a budget in minutes, a few steps are timed for them."""
-    predictions, embedding_size = lesson.learned.predictions, model.embedding_size
-    if embedding_size is None:
-        embedding_size = 0 if model.minutes is None else sizing.EMBEDDING_SIZE
+    predictions = lesson.learned.predictions
+    streams = training_streams(model, lesson.learned)
+    passes = sizing.steps_of(model.epochs, model.max_steps, streams.steps_per_epoch) / streams.steps_per_epoch
     sizes = Sizes(
         int(model.hidden_size or sizing.hidden_size(predictions)),
         int(model.num_layers or 1),
-        int(embedding_size),
-        float(model.dropout or 0.0),
+        int(sizing.EMBEDDING_SIZE if model.embedding_size is None else model.embedding_size),
+        float(sizing.dropout_for(passes) if model.dropout is None else model.dropout),
     )
     if model.minutes is None or (model.hidden_size and model.dropout is not None):
         return sizes
     probe = network(model, cell, len(lesson.vocabulary), sizes, engine=engine, random_state=0)
-    streams = training_streams(model, lesson.learned)
     trial = Plan(1, 1e-3, schedules.get("constant"), seed=0, bptt_truncate=model.bptt_truncate)
     step_seconds = seconds_per_step(probe, optimizer, trial, streams)
     seconds = max(60 * model.minutes - spent(), step_seconds)
@@ -119,13 +81,16 @@ def choose_sizes(
 
 def training_streams(model: TextGenerator, learned: Corpus) -> Streams:
     """The rows that are read side by side in training."""
-    batch_size = model.batch_size or sizing.batch_size(learned.predictions, model.seq_len, model.minutes)
+    documents = len(learned.bounds) - 1
+    steps = min(model.seq_len, learned.predictions / documents)
+    batch_size = model.batch_size or sizing.batch_size(learned.predictions, steps, model.seq_len, model.minutes)
     return Streams(learned, batch_size, model.seq_len, restart_every=RESTART_EVERY)
 
 
 def scoring_streams(corpus: Corpus) -> Streams:
-    """Rows long enough that warming them up costs little."""
-    rows = max(1, min(64, corpus.predictions // (8 * WARM_UP)))
+    """Rows long enough that warming them up costs little; documents need none."""
+    documents = len(corpus.bounds) - 1
+    rows = max(1, min(64, max(documents, corpus.predictions // (8 * WARM_UP))))
     return Streams(corpus, rows, 128, warm_up=WARM_UP)
 
 
@@ -145,15 +110,18 @@ def make_plan(
     lesson: Lesson,
     seed: int,
     spent: Callable[[], float],
+    *,
+    share_of_rate: float = 1.0,
 ) -> tuple[Plan, str]:
     """What is decided before the first step, and how it is said. A few steps are timed for it.
 
-    ``spent`` tells the seconds since the work began: a budget in minutes covers all of it but a cold compile.
+    A learning rate that was not given is ``share_of_rate`` of what it would be. ``spent`` tells the seconds since the
+    work began: a budget in minutes covers all of it but a cold compile.
     """
     learned, held_out = lesson.learned, lesson.held_out
     plan = Plan(
         max_steps=1,
-        learning_rate=float(model.learning_rate or _learning_rate(model, optimizer)),
+        learning_rate=float(model.learning_rate or share_of_rate * _learning_rate(model, optimizer)),
         schedule=schedules.get(model.schedule),
         seed=seed,
         bptt_truncate=model.bptt_truncate,

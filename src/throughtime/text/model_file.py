@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from throughtime.cells import REGISTRY, Cell, match
 from throughtime.engine import make as make_engine
+from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError
 from throughtime.estimator import parameters_from_json, resolve_cell
@@ -16,11 +20,16 @@ from throughtime.network import Network
 from throughtime.parameters import PARAMETERS
 from throughtime.text.learning import network
 from throughtime.text.sizing import Sizes
-from throughtime.text.vocabulary import Vocabulary, from_json
+from throughtime.text.vocabularies import Vocabulary, from_json, to_json
+from throughtime.text.witten_bell import MOST_ORDER, Baseline
 from throughtime.training import History
 
 if TYPE_CHECKING:
     from throughtime.text.generator import TextGenerator
+
+
+DOCUMENTS = "documents"
+"""What the fingerprints of the documents are called in a file."""
 
 
 class Fitted(NamedTuple):
@@ -36,6 +45,10 @@ class Fitted(NamedTuple):
     sizes: Sizes
     start: int
     """The symbol that generation begins after, where no prime is given."""
+    baseline: Baseline | None
+    """How well counting expects the validation part; None if there is none."""
+    documents: Array | None
+    """Fingerprints of the documents, in order, where the text was documents."""
 
 
 def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
@@ -45,10 +58,12 @@ def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
         "kind": "TextGenerator",
         "parameters": fitted.parameters,
         "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
-        "vocabulary": fitted.vocabulary.to_json(),
+        "vocabulary": to_json(fitted.vocabulary),
         "fitted": {**asdict(fitted.sizes), "seed": fitted.seed, "start": fitted.start},
+        "baseline": fitted.baseline and fitted.baseline._asdict(),
     }
-    return {**fitted.network.parameters, **fitted.history.to_arrays()}, metadata
+    documents = {} if fitted.documents is None else {DOCUMENTS: fitted.documents}
+    return {**fitted.network.parameters, **fitted.history.to_arrays(), **documents}, metadata
 
 
 def unpack(
@@ -84,7 +99,13 @@ def unpack(
         model = kind(**parameters, engine=engine, random_state=seed)
         model.check_parameters()
         vocabulary = from_json(metadata["vocabulary"])
-        weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
+        baseline = _baseline(metadata.get("baseline"))
+        documents = tensors.get(DOCUMENTS)
+        if documents is not None and (documents.ndim != 1 or documents.dtype != np.uint64 or not vocabulary.ends):
+            raise ModelFileError("the model file is damaged: it has no list of documents")
+        weights = {
+            name: tensor for name, tensor in tensors.items() if not name.startswith("history.") and name != DOCUMENTS
+        }
         if resolve_cell(model.cell, model.activation) != cell:
             raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
         fits = sizes.num_layers <= len(weights) and 0 <= start < len(vocabulary) and model.level == vocabulary.level
@@ -96,4 +117,14 @@ def unpack(
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
-    return model, Fitted(net, cell, metadata["parameters"], vocabulary, history, seed, sizes, start)
+    fitted = Fitted(net, cell, metadata["parameters"], vocabulary, history, seed, sizes, start, baseline, documents)
+    return model, fitted
+
+
+def _baseline(stored: Any) -> Baseline | None:
+    if stored is None:
+        return None
+    found = Baseline(**stored)
+    if type(found.order) is not int or not 1 <= found.order <= MOST_ORDER or not math.isfinite(found.loss):
+        raise ModelFileError("the model file is damaged: its baseline is no order and loss")
+    return found

@@ -1,4 +1,4 @@
-"""Gets text from strings, files and folders, and says plainly what cannot be used."""
+"""Gets documents from strings, files and folders, and says plainly what cannot be used."""
 
 from __future__ import annotations
 
@@ -8,59 +8,75 @@ from pathlib import Path
 from typing import NamedTuple
 
 from throughtime.errors import DataError
-from throughtime.text.vocabulary import Text
+from throughtime.text.documents import Split, check_split, documents
+from throughtime.text.vocabularies import Text
 
 Source = str | bytes | Path
 Sources = Source | Sequence[Source]
 
 
 class Reading(NamedTuple):
-    """The documents, and the files of folders that hold no text in this encoding."""
+    """The documents, the files of folders that hold no text in this encoding, and how many documents were empty."""
 
     texts: list[Text]
     left_out: list[Path]
+    empty: int
 
 
-def read(source: Sources, *, level: str, encoding: str = "utf-8") -> Reading:
-    """The documents: a string or file is one, a folder or list has several.
+def read(
+    source: Sources, *, level: str, encoding: str = "utf-8", split: Split = None, column: str | None = None
+) -> Reading:
+    """The documents: a string or file is one, a folder or list has several. Empty ones are left out.
 
     Parameters
     ----------
     source : str, bytes, Path, or a list of them
         A string is text itself; a :class:`~pathlib.Path` is a file, or a folder of which every file that holds text is
         read; hidden files, and those that are empty or hold no text, are left out.
-    level : {"char", "byte"}
-        Bytes are read as they are.
+    level : {"char", "byte", "word", "bpe"}
+        For bytes, files are read as they are.
     encoding : str, default "utf-8"
+    split : {"lines", "sentences"} or None, default None
+        Each of them is a document.
+    column : str or None, default None
+        The files are tables in CSV, with names in the first line; each cell of this column is a document.
 
     Raises
     ------
     DataError
-        If a file is missing, empty, binary or in another encoding; if a short string names a file that exists; if
-        there is nothing to read.
+        If a file is missing, empty, binary or in another encoding; if a short string names a file that exists; if a
+        table has no such column; if there is nothing to read.
     """
     _check_encoding(encoding)
+    check_split(split)
     if not isinstance(source, (str, bytes, Path, Iterable)):
         raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(source).__name__}")
     sources = [source] if isinstance(source, (str, bytes, Path)) else list(source)
     if not sources:
         raise DataError("an empty list was given; expected at least one text")
+    cut = split is not None or column is not None
     texts: list[Text] = []
     left_out: list[Path] = []
     for item in sources:
         if isinstance(item, Path) and item.is_dir():
-            found = _read_folder(item, level, encoding)
-            texts += found.texts
-            left_out += found.left_out
+            read_here, left_out_here = _read_folder(item, level, encoding)
+            left_out += left_out_here
         elif isinstance(item, Path):
-            texts.append(_read_file(item, level, encoding))
+            read_here = {str(item): _read_file(item, level, encoding)}
         elif isinstance(item, (str, bytes)):
-            texts.append(_given(item))
+            read_here = {"the text": _given(item)}
         else:
             raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(item).__name__}")
-    if not any(texts):
+        for name, text in read_here.items():
+            if not cut:
+                texts.append(text)
+                continue
+            whole = decode(text, name, encoding) if isinstance(text, bytes) else text
+            texts += documents(whole, split=split, column=column, name=name)
+    full = [text for text in texts if (text.strip() if cut else text)]
+    if not full:
         raise DataError("the text is empty; expected something to read")
-    return Reading(texts, left_out)
+    return Reading(full, left_out, len(texts) - len(full))
 
 
 def _given(text: Text) -> Text:
@@ -121,16 +137,17 @@ def _binary(name: str, offset: int) -> str:
     return f"{name!r} is a binary file (a zero byte at offset {offset}); expected text, or use level='byte'"
 
 
-def _read_folder(folder: Path, level: str, encoding: str) -> Reading:
-    found = Reading([], [])
+def _read_folder(folder: Path, level: str, encoding: str) -> tuple[dict[str, Text], list[Path]]:
+    texts: dict[str, Text] = {}
+    left_out = []
     for path in sorted(_files(folder)):
         try:
-            found.texts.append(_read_file(path, level, encoding))
+            texts[str(path)] = _read_file(path, level, encoding)
         except DataError:
-            found.left_out.append(path)  # a folder may hold pictures and the like
-    if not found.texts:
-        raise DataError(f"the folder {str(folder)!r} holds no text files ({len(found.left_out)} files looked at)")
-    return found
+            left_out.append(path)  # a folder may hold pictures and the like
+    if not texts:
+        raise DataError(f"the folder {str(folder)!r} holds no text files ({len(left_out)} files looked at)")
+    return texts, left_out
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -2,21 +2,74 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
 from throughtime.engine.protocol import Sampling
+from throughtime.errors import ParameterError, known
 from throughtime.parameters import SAMPLING
+from throughtime.text.vocabularies import Vocabulary
 
 
-def sampling(
-    temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, greedy: bool = False
-) -> Sampling:
+class Choices(TypedDict, total=False):
+    """How the next symbol is chosen.
+
+    ``temperature`` (default 1): below 1 safer, above 1 wilder. ``top_k``: among the k likeliest symbols only.
+    ``top_p``: among the likeliest symbols that together have this probability. ``min_p`` (default 0): among those that
+    have at least this share of the likeliest one's probability. ``repetition_penalty`` (default 1): above 1 the symbols
+    among the last 64 are less likely. ``greedy``: always the likeliest. ``bias``: what is added to the outputs of
+    symbols, ``{symbol: number}``. ``ban``: symbols that are never written; ``"<end>"`` is the end of a document.
+    """
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float
+    repetition_penalty: float
+    greedy: bool
+    bias: Mapping[Any, float]
+    ban: Iterable[Any]
+
+
+def sampling(vocabulary: Vocabulary, **choices: Any) -> Sampling:
     """A checked :class:`~throughtime.engine.protocol.Sampling`.
 
     Raises
     ------
     ParameterError
-        If a value makes no sense.
+        If a name is unknown, a value makes no sense, or every symbol is banned.
+    UnknownSymbol
+        If a symbol with a bias or a ban is not one of the vocabulary's.
     """
-    values = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "greedy": greedy}
+    names = (*SAMPLING, "bias", "ban")
+    for name in choices:
+        if name not in names:
+            raise ParameterError(f"there is no way to choose symbols called {name!r}; there are {known(names)}")
+    values = {name: choices.get(name, parameter.default) for name, parameter in SAMPLING.items()}
     for name, value in values.items():
         SAMPLING[name].check(name, value)
-    return Sampling(float(temperature), top_k, top_p, greedy)
+    bias = _bias(vocabulary, choices.get("bias") or {}, choices.get("ban") or ())
+    if sum(value == -math.inf for value in bias.values()) >= len(vocabulary):
+        raise ParameterError("ban leaves no symbol that could be written")
+    return Sampling(**values, bias=tuple(sorted(bias.items())))
+
+
+def _bias(vocabulary: Vocabulary, bias: Mapping[Any, float], ban: Iterable[Any]) -> dict[int, float]:
+    if not isinstance(bias, Mapping):
+        raise ParameterError(f"bias must be symbols and numbers, such as {{'a': -1.0}}, got {bias!r}")
+    found: dict[int, float] = {}
+    for symbol, value in bias.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value == math.inf:
+            raise ParameterError(f"the bias of {symbol!r} must be a number, got {value!r}")
+        found |= dict.fromkeys(vocabulary.ids_of(symbol), float(value))
+    if not isinstance(ban, Iterable):
+        raise ParameterError(f"ban must be a list of symbols, got {ban!r}")
+    for symbol in ban if vocabulary.level in ("char", "byte") else _whole(ban):
+        found |= dict.fromkeys(vocabulary.ids_of(symbol), -math.inf)
+    return found | dict.fromkeys(vocabulary.unwritten, -math.inf)
+
+
+def _whole(ban: Iterable[Any]) -> Sequence[Any]:
+    """A string is one word, not its letters."""
+    return [ban] if isinstance(ban, str) else list(ban)

@@ -14,13 +14,19 @@ FORWARD_SHARE = 1 / 3
 
 def hidden_size(predictions: int) -> int:
     """Units for a text of this many symbols."""
-    return 128 if predictions < 300_000 else 256 if predictions < 3_000_000 else 512
+    return 256 if predictions < 600_000 else 512
 
 
-def batch_size(predictions: int, seq_len: int, minutes: float | None = None) -> int:
-    """Rows that leave at least about fifty steps in a pass over the text, and enough steps in so many minutes."""
+def batch_size(predictions: int, steps: float, seq_len: int, minutes: float | None = None) -> int:
+    """Rows that leave at least about fifty steps in a pass over the text, and enough steps in so many minutes.
+
+    ``steps`` is how many a chunk has: of documents shorter than ``seq_len`` more are read side by side.
+    """
     most = 32 if minutes and minutes >= 2 else 16
-    return max(4, min(most, predictions // (50 * seq_len)))
+    return max(4, min(round(most * seq_len / steps), MOST_ROWS, int(predictions / (50 * steps))))
+
+
+MOST_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Sizes:
     dropout: float
 
 
-EMBEDDING_SIZE = 64
+EMBEDDING_SIZE = 128
 SMALLEST, LARGEST = 64, 1024
 SYMBOLS_PER_PARAMETER = 8.0
 """Twice as many parameters learn from half as many symbols in the same time."""
@@ -47,6 +53,8 @@ TWO_LAYERS = 0.8
 COST_OF_TWO = 1.8
 """And how much longer they take."""
 DROPOUT_PER_PASS, MOST_DROPOUT = 0.03, 0.5
+PASSES, MOST_STEPS = 15, 20_000
+"""How often a text is read where nobody said how long, and the most steps of a large one."""
 
 
 def for_budget(
@@ -87,9 +95,13 @@ def share_of_learning_rate(hidden_size: int) -> float:
     return min(1.0, math.sqrt(128 / hidden_size))
 
 
-def default_steps(steps_per_epoch: int) -> int:
-    """Steps where nobody said how long: ten passes, more of a small text, fewer of a large one."""
-    return max(min(10 * steps_per_epoch, 10_000), 1_000, steps_per_epoch)
+def steps_of(epochs: int | None, max_steps: int | None, steps_per_epoch: int) -> int:
+    """How many training steps passes or steps come to; where neither is said, some passes, of a large text fewer."""
+    if max_steps is not None:
+        return max_steps
+    if epochs is not None:
+        return epochs * steps_per_epoch
+    return min(PASSES * steps_per_epoch, MOST_STEPS)
 
 
 @dataclass(frozen=True)
@@ -129,12 +141,8 @@ def duration(
         every = max(1, math.ceil(steps / 20), math.ceil(affordable))
         return Duration(steps, every, steps * step_seconds + math.ceil(steps / every) * score_seconds)
 
-    if max_steps is not None:
-        return whole(max_steps)
-    if epochs is not None:
-        return whole(epochs * steps_per_epoch)
     if seconds is None:
-        return whole(default_steps(steps_per_epoch))
+        return whole(steps_of(epochs, max_steps, steps_per_epoch))
     steps = max(1, int(seconds / step_seconds))
     while steps > 1 and whole(steps).seconds > seconds:
         steps = max(1, min(steps - 1, int(steps * seconds / whole(steps).seconds)))

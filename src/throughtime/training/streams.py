@@ -14,6 +14,12 @@ from throughtime.network import Batch
 WARM_UP = 256
 """How many symbols before a part are read, uncounted, so that its score does not start from an empty state."""
 
+SIZES = 8
+"""Chunks whose rows end early have a multiple of so many steps, so that they come in few sizes."""
+
+ALIKE = 16
+"""Sequences of like length are looked for among so many for each row."""
+
 RESTART_EVERY = 16
 """After how many chunks a row in training begins anew: a network that never does may fail from an empty state."""
 
@@ -38,12 +44,35 @@ class Corpus:
         """How many symbols have one before them in their sequence."""
         return int(np.maximum(np.diff(self.bounds) - 1, 0).sum())
 
+    def first(self, symbols: int) -> Corpus:
+        """So many symbols at the beginning, or all; a sequence may be cut in two."""
+        end = min(len(self.ids), symbols)
+        return Corpus(self.ids[:end], np.append(self.bounds[self.bounds < end], end))
+
+    def last(self, symbols: int) -> Corpus:
+        """So many symbols at the end, or all; a sequence may be cut in two."""
+        start = max(0, len(self.ids) - symbols)
+        return Corpus(self.ids[start:], np.append(start, self.bounds[self.bounds > start]) - start)
+
     def split(self, share: float) -> tuple[Corpus, Corpus]:
         """All but the last ``share`` of the symbols, and the rest; a sequence may be cut in two."""
-        cut = len(self.ids) - int(len(self.ids) * share)
-        before = np.append(self.bounds[self.bounds < cut], cut)
-        after = np.append(cut, self.bounds[self.bounds > cut]) - cut
-        return Corpus(self.ids[:cut], before), Corpus(self.ids[cut:], after)
+        held_out = int(len(self.ids) * share)
+        return self.first(len(self.ids) - held_out), self.last(held_out)
+
+    def draw(self, share: float, seed: int) -> tuple[Corpus, Corpus]:
+        """All but ``share`` of the symbols, and the rest, in whole sequences that are drawn at random."""
+        room = int(len(self.ids) * share)
+        drawn = np.zeros(len(self.bounds) - 1, bool)
+        lengths = np.diff(self.bounds)
+        for place in generator(key(seed, "held out")).permutation(len(drawn)):
+            if lengths[place] <= room:
+                drawn[place] = True
+                room -= lengths[place]
+        return self._those(~drawn), self._those(drawn)
+
+    def _those(self, chosen: Array) -> Corpus:
+        lengths = np.diff(self.bounds)
+        return Corpus(self.ids[np.repeat(chosen, lengths)], np.cumsum([0, *lengths[chosen]]))
 
 
 @dataclass(frozen=True)
@@ -110,19 +139,37 @@ class Streams:
         return self._chunks(iter(self.pieces()))
 
     def endless(self, seed: int) -> Iterator[Chunk]:
-        """Pass after pass. Where there are more pieces than rows, their order is drawn anew for each pass."""
+        """Pass after pass. Where there are more pieces than rows, their order is drawn anew for each pass.
+
+        Pieces of like length come together, so that little is padded.
+        """
         pieces = self.pieces()
+        lengths = pieces[:, 2] - pieces[:, 0]
 
         def queue() -> Iterator[Array]:
             epoch = 0
             while True:
                 if len(pieces) > self.batch_size:
-                    yield from pieces[generator(key(seed, "order", epoch)).permutation(len(pieces))]
+                    yield from pieces[self._order(lengths, generator(key(seed, "order", epoch)))]
                 else:
                     yield from pieces
                 epoch += 1
 
         return self._chunks(queue())
+
+    def _order(self, lengths: Array, draws: np.random.Generator) -> Array:
+        """All pieces at random, but those that are read side by side of like length where each is one chunk."""
+        order = draws.permutation(len(lengths))
+        if lengths.max() > self.seq_len:
+            return order
+        batches: list[Array] = []
+        for start in range(0, len(order), ALIKE * self.batch_size):
+            some = order[start : start + ALIKE * self.batch_size]
+            some = some[np.argsort(-(-lengths[some] // SIZES), kind="stable")]
+            alike = [some[place : place + self.batch_size] for place in range(0, len(some), self.batch_size)]
+            *whole, last = alike
+            batches += [whole[place] for place in draws.permutation(len(whole))] + [last]
+        return np.concatenate(batches)
 
     def _chunks(self, queue: Iterator[Array]) -> Iterator[Chunk]:
         ids = self.corpus.ids
@@ -143,10 +190,11 @@ class Streams:
             if not left.any():
                 return
             lengths = -(-left // np.maximum(chunks_left, 1))
-            steps = np.arange(lengths.max())[:, None]
+            whole = bool(np.all(lengths == lengths[0]))
+            most = int(lengths.max())
+            steps = np.arange(most if whole else min(-(-most // SIZES) * SIZES, self.seq_len))[:, None]
             where = np.minimum(place + steps, len(ids) - 2)
             weights = (steps < lengths) & (where >= counted)
-            whole = bool(np.all(lengths == len(steps)))
             batch = Batch(
                 x=ids[where],
                 targets=ids[where + 1],

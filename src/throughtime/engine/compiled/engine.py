@@ -36,7 +36,7 @@ Made = TypeVar("Made", TrainingSteps, Passes)
 MOST_AT_ONCE = 512
 SECONDS_A_PIECE = 0.02
 """Pieces of generated text grow until one takes so long, or has so many symbols."""
-PLANS_KEPT = 4
+PLANS_KEPT = 8
 """Batches of so many sizes find their job again; each has memory of its own."""
 
 
@@ -173,17 +173,24 @@ class CompiledEngine(Operations):
         )
 
     def generate(
-        self, network: Steppable, o: Array, state: NetworkState, length: int, sampling: Sampling, key: Key
+        self,
+        network: Steppable,
+        o: Array,
+        state: NetworkState,
+        length: int,
+        sampling: Sampling,
+        key: Key,
+        read: Array | None = None,
     ) -> Iterator[Array]:
         if length == 0:
             return
-        if not can_plan(network.stages):
-            yield from super().generate(network, o, state, length, sampling, key)
+        if sampling.adjusts or not can_plan(network.stages):
+            yield from super().generate(network, o, state, length, sampling, key, read)
             return
         number = min(len(o), number_for(work_of(network.parameters, len(o))))
         passes = Passes(network, 1, len(o), False, number)
         if passes.symbols is None or passes.symbols < passes.size:  # what is chosen cannot always be fed back in
-            yield from super().generate(network, o, state, length, sampling, key)
+            yield from super().generate(network, o, state, length, sampling, key, read)
             return
         passes.put(state)
         passes.result[0] = o

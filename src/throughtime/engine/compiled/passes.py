@@ -149,6 +149,7 @@ class Generation:
             temperature=sampling.temperature,
             top_k=K if sampling.top_k is None else min(K, sampling.top_k),
             top_p=2.0 if sampling.top_p is None else sampling.top_p,
+            min_p=sampling.min_p,
             greedy=sampling.greedy,
             key0=key[0],
             key1=key[1],

@@ -20,11 +20,11 @@ def write_choice(module: Module, target: Target) -> None:
         module,
         target,
         "choose",
-        "N K *o o_row double:temperature top_k double:top_p greedy key0 key1 i64*time double*p i64*heap i64*ids "
-        "i64*chosen i64*index i64*fine",
+        "N K *o o_row double:temperature top_k double:top_p double:min_p greedy key0 key1 i64*time double*p i64*heap "
+        "i64*ids i64*chosen i64*index i64*fine",
     )
     N, K, o, o_row, temperature, top_k, top_p = k["N K o o_row temperature top_k top_p"]
-    time, ids, chosen, index, fine = k["time ids chosen index fine"]
+    min_p, time, ids, chosen, index, fine = k["min_p time ids chosen index fine"]
     first, last = k.share(N)
     with k.loop(first, last) as n:
         line = o + n * o_row
@@ -47,6 +47,9 @@ def write_choice(module: Module, target: Target) -> None:
                 (p + i).store(e)
             with k.when((top_k < K) | (top_p < 1.0)):
                 _cut(k, sift, p, heap, K, top_k, top_p)
+            with k.when(min_p > 0.0), k.loop(0, K) as i:  # the likeliest has 1
+                e = (p + i).load()
+                (p + i).store(k.select(e < min_p, k.constant("double", 0.0), e))
             total = k.variable(k.constant("double", 0.0))
             with k.loop(0, K) as i:
                 total.set(total.get() + (p + i).load())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from throughtime.errors import DataError, ModelFileError, ParameterError, UnknownSymbol
-from throughtime.text.vocabulary import LEVELS, Bytes, Characters, from_json, level
+from throughtime.text.vocabularies import LEVELS, Bytes, Characters, from_json, level, to_json
 
 ANY_TEXT = st.text(alphabet=st.characters(), min_size=1)
 """All of Unicode, lone surrogates too."""
@@ -106,9 +106,9 @@ def test_bytes_that_are_not_utf8_are_shown_as_such():
     assert Bytes(np.array([0x61, 0xC3])).decode(np.array([0, 1, 0])) == "a\ufffda"
 
 
-@pytest.mark.parametrize("name", ["word", "Char", ""])
+@pytest.mark.parametrize("name", ["words", "Char", ""])
 def test_an_unknown_level_lists_the_known(name):
-    with pytest.raises(ParameterError, match=f"level must be one of 'char' and 'byte', got '{name}'"):
+    with pytest.raises(ParameterError, match=f"level must be one of 'char', 'byte', 'word' and 'bpe', got '{name}'"):
         level(name)
 
 
@@ -116,11 +116,14 @@ def test_an_unknown_level_lists_the_known(name):
 
 
 @given(ANY_TEXT)
+@pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("name", LEVELS)
-def test_through_a_model_file(name, text):
-    vocabulary = level(name).of([text])
-    back = from_json(json.loads(json.dumps(vocabulary.to_json())))
+def test_through_a_model_file(name, ends, text):
+    text += " and one more"
+    vocabulary = level(name).of([text], ends=ends)
+    back = from_json(json.loads(json.dumps(to_json(vocabulary))))
     assert type(back) is type(vocabulary)
+    assert (len(back), back.end) == (len(vocabulary), vocabulary.end)
     assert back.symbols == vocabulary.symbols
     assert np.array_equal(back.encode(text), vocabulary.encode(text))
     assert back.encode(text).dtype == vocabulary.encode(text).dtype

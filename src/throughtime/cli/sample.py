@@ -1,0 +1,165 @@
+"""Text that a model writes: one stream, several samples, candidates in order, or a conversation."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from throughtime.errors import ParameterError
+
+if TYPE_CHECKING:
+    from throughtime.text import Candidate, TextGenerator
+
+NEXT_SHOWN = 5
+"""Symbols whose probability is shown in a conversation."""
+
+
+def unescaped(text: str) -> str:
+    r"""What a shell cannot easily say: ``\n`` is a line break, ``\t`` a tab, ``\\`` a backslash."""
+    parts = text.split("\\\\")
+    return "\\".join(part.replace("\\n", "\n").replace("\\t", "\t") for part in parts)
+
+
+def choices_of(
+    model: TextGenerator, ban: Sequence[str], bias: Sequence[str], choices: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Ways to choose as the library takes them.
+
+    Raises
+    ------
+    ParameterError
+        If a bias is not of the form SYMBOL=NUMBER.
+    """
+    found: dict[str, float] = {}
+    for pair in bias:
+        symbol, _, number = pair.rpartition("=")
+        try:
+            found[unescaped(symbol)] = float(number)
+        except ValueError:
+            raise ParameterError(f"--bias takes SYMBOL=NUMBER, such as e=-2, got {pair!r}") from None
+    banned = [unescaped(symbol) for symbol in ban]
+    by_bytes = model.level == "byte"
+    if by_bytes or model.level == "char":  # each of several symbols may be named, and <end>
+        whole = [symbol for symbol in banned if symbol in model.classes_ and len(symbol) > 1]
+        letters = "".join(symbol for symbol in banned if symbol not in whole)
+        banned = [*whole, *(letters.encode() if by_bytes else letters)]
+    return {**choices, "ban": banned, "bias": _bytes(found) if by_bytes else found}
+
+
+def _bytes(bias: Mapping[str, float]) -> dict[Any, float]:
+    return {(symbol.encode()[0] if len(symbol.encode()) == 1 else symbol): value for symbol, value in bias.items()}
+
+
+def stream(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], shown: str) -> None:
+    """Prints a text as it is written."""
+    pieces = model.stream(length, prime, **options)
+    show = _shown()
+    sys.stdout.write(show(shown))
+    for piece in pieces:
+        sys.stdout.write(show(piece))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def stream_as_json(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], shown: str) -> None:
+    """Prints one text as an object."""
+    began = time.perf_counter()
+    text = model.generate(length, prime, **options)
+    seconds = time.perf_counter() - began
+    result = {"text": shown + text, "seconds": round(seconds, 4), "symbols_per_second": round(length / seconds, 1)}
+    typer.echo(json.dumps(result, allow_nan=False))
+
+
+def samples(
+    model: TextGenerator,
+    count: int,
+    length: int,
+    prime: Any,
+    temperatures: Sequence[float],
+    options: Mapping[str, Any],
+    *,
+    shown: str,
+    as_json: bool,
+) -> None:
+    """Prints ``count`` texts for each temperature, and how many of them are copies of what was learned."""
+    found = [
+        (temperature, shown + text)
+        for temperature in temperatures
+        for text in model.generate_many(count, length, prime, temperature=temperature, **options)
+    ]
+    texts = [text for _, text in found]
+    copies = None if model.fitted_.documents is None else model.copies(texts)
+    if as_json:
+        rows = [
+            {"text": text, "temperature": temperature, "copy": None if copies is None else copies[place]}
+            for place, (temperature, text) in enumerate(found)
+        ]
+        typer.echo(json.dumps({"samples": rows, "copies": None if copies is None else sum(copies)}, allow_nan=False))
+        return
+    for temperature in temperatures:
+        if len(temperatures) > 1:
+            typer.echo(f"--- temperature {temperature:g}")
+        _print_texts([text for of, text in found if of == temperature])
+    if copies is not None:
+        share = sum(copies) / len(copies)
+        typer.echo(
+            f"{sum(copies)} of {len(copies)} are copies of documents that the model was given ({share:.0%})", err=True
+        )
+
+
+def _print_texts(texts: Sequence[str]) -> None:
+    """One a line; texts of several lines stand apart."""
+    show = _shown()
+    typer.echo(("\n\n" if any("\n" in text for text in texts) else "\n").join(map(show, texts)))
+
+
+def ranked(candidates: Sequence[Candidate], shown: str, as_json: bool) -> None:
+    """Prints texts with their likelihood, the likeliest first."""
+    if as_json:
+        rows = [
+            {"text": shown + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss}
+            for found in candidates
+        ]
+        typer.echo(json.dumps({"candidates": rows}, allow_nan=False))
+        return
+    show = _shown()
+    for found in candidates:
+        typer.echo(f"{found.loss:7.3f} nats per symbol  {show(shown + found.text)}")
+
+
+def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> None:
+    """Reads beginnings, line by line, and shows how each goes on, and how likely the first symbols were."""
+    from throughtime.errors import InputError
+
+    show = _shown()
+    typer.echo("Type a beginning; an empty line starts from nothing, the end of input (Ctrl-D) ends.", err=True)
+    while True:
+        typer.echo("> ", nl=False, err=True)
+        line = sys.stdin.readline()
+        if not line:
+            typer.echo("", err=True)
+            return
+        prime = line.rstrip("\n")
+        try:
+            text = model.generate(length, prime, **options)
+        except InputError as error:  # another beginning may do
+            typer.echo(f"{type(error).__name__}: {error}", err=True)
+            continue
+        typer.echo(show(prime + text))
+        if prime:
+            p = model.predict_proba(prime)[-1]
+            best = p.argsort()[::-1][:NEXT_SHOWN]
+            likely = ", ".join(f"{model.classes_[i]!r} {p[i]:.0%}" for i in best)
+            typer.echo(f"  next: {likely}", err=True)
+
+
+def _shown() -> Any:
+    """What may be sent to where standard output goes."""
+    from throughtime.training.progress import printable
+
+    return printable if sys.stdout.isatty() else str

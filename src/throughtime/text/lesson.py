@@ -1,0 +1,70 @@
+"""From documents to a lesson: a vocabulary, what is learned, what is only scored, and how well counting expects it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError
+from throughtime.text.vocabularies import Text, Vocabulary
+from throughtime.training import Corpus
+
+WHOLE_DOCUMENTS = 20
+"""Where there are so many, whole ones are held out, drawn at random; else the end of the text."""
+
+MOST_REMEMBERED = 1_000_000
+"""Of so many documents a model knows which they were."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A vocabulary, the part of the corpus that is learned, and the part that is only scored."""
+
+    vocabulary: Vocabulary
+    learned: Corpus
+    held_out: Corpus
+
+    @property
+    def symbols(self) -> int:
+        """Length of all the text."""
+        return len(self.learned.ids) + len(self.held_out.ids)
+
+
+def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float, seq_len: int, seed: int) -> Lesson:
+    """Encodes the texts and splits them.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two different symbols, or too few to learn from or to score.
+    """
+    corpus = Corpus.of([vocabulary.document(text) for text in texts])
+    different = np.count_nonzero(np.bincount(corpus.ids)[: vocabulary.size])
+    if different < 2:
+        raise DataError(
+            f"the text has {different} different {vocabulary.called}; at least two are needed to learn from it"
+        )
+    whole = vocabulary.ends and len(texts) >= WHOLE_DOCUMENTS
+    learned, held_out = corpus.draw(validation, seed) if whole else corpus.split(validation)
+    if learned.predictions < seq_len:
+        spared = ", or validation=0 (--validation 0)" if validation and corpus.predictions >= seq_len else ""
+        raise DataError(
+            f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
+            f"a sequence needs {seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len (--seq-len){spared}"
+        )
+    if validation and held_out.predictions < 1:
+        raise DataError(
+            f"the text is too short: its validation part, {len(held_out.ids)} of {len(corpus.ids):,} symbols, "
+            "has nothing to predict. Give more text, a larger validation, or validation=0"
+        )
+    return Lesson(vocabulary, learned, held_out)
+
+
+def fingerprints(vocabulary: Vocabulary, texts: Sequence[Text]) -> Array:
+    """A number for each text, the same for equal texts: 64 bits of BLAKE2."""
+    ids = (vocabulary.encode(text, unknown="skip").astype("<u4").tobytes() for text in texts)
+    return np.array([int.from_bytes(blake2b(data, digest_size=8).digest(), "little") for data in ids], np.uint64)

@@ -1,0 +1,158 @@
+"""The n-gram model that reports compare a network with."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from throughtime.errors import DataError, NotFittedError
+from throughtime.parameters import Parameter
+from throughtime.text.documents import Split
+from throughtime.text.evaluation import Evaluation, characters
+from throughtime.text.reading import Sources, read
+from throughtime.text.vocabularies import Unknown, Vocabulary, level
+from throughtime.text.witten_bell import MOST_LEARNED, MOST_ORDER, Grams, learn, probabilities
+from throughtime.training import Corpus
+
+PARAMETERS = {
+    "order": Parameter(5, "symbols in a run", int, low=1, high=MOST_ORDER),
+    "vocab_size": Parameter(None, "words", int, optional=True, low=2),
+    "max_symbols": Parameter(MOST_LEARNED, "symbols counted", int, optional=True, low=1),
+}
+
+
+class NGram:
+    """An n-gram model with interpolated Witten-Bell smoothing.
+
+    It counts which symbol came after which others, and mixes the counts of all orders up to its own (Witten and Bell,
+    1991, method C; Chen and Goodman, 1998, section 2.5). What a network gains over it is what counting cannot see.
+
+    Parameters
+    ----------
+    order : int, default 5
+        Symbols in a run, 1 to 8: each is expected from the ``order - 1`` before it.
+    level : {"char", "byte", "word", "bpe"}, default "char"
+    vocab_size : int or None, default None
+        As for :class:`~throughtime.TextGenerator`.
+    max_symbols : int or None, default 2,000,000
+        Of a longer text so many symbols are counted, those at its end; None: all.
+
+    Attributes
+    ----------
+    vocabulary_ : Vocabulary
+
+    Examples
+    --------
+    >>> text = "to be or not to be, that is the question. " * 20
+    >>> model = NGram(order=3).fit(text)
+    >>> round(model.evaluate("to be, or not to be").loss, 3)
+    0.5
+    >>> [round(loss, 2) for loss in model.losses("to be, or not to be")]
+    [2.26, 1.11, 0.5]
+    """
+
+    def __init__(
+        self,
+        order: int = 5,
+        *,
+        level: str = "char",
+        vocab_size: int | None = None,
+        max_symbols: int | None = MOST_LEARNED,
+    ) -> None:
+        self.order = order
+        self.level = level
+        self.vocab_size = vocab_size
+        self.max_symbols = max_symbols
+
+    def fit(
+        self,
+        text: Sources,
+        y: Any = None,
+        *,
+        encoding: str = "utf-8",
+        split: Split = None,
+        column: str | None = None,
+        vocabulary: Vocabulary | None = None,
+    ) -> Self:
+        """Counts.
+
+        Parameters
+        ----------
+        text, encoding, split, column : as for :meth:`throughtime.TextGenerator.fit`
+        y : ignored
+        vocabulary : Vocabulary or None, default None
+            That of a model to compare with, such as ``model.vocabulary_``; None: that of the text. Symbols that it does
+            not have are left out.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter makes no sense.
+        DataError
+            If the text cannot be read.
+        """
+        for name, parameter in PARAMETERS.items():
+            parameter.check(name, getattr(self, name))
+        kind = level(self.level)
+        texts = read(text, level=self.level, encoding=encoding, split=split, column=column).texts
+        cut = len(texts) > 1 or split is not None or column is not None
+        self.vocabulary_ = vocabulary or kind.of(texts, vocab_size=self.vocab_size, ends=cut)
+        corpus = Corpus.of([self.vocabulary_.document(document, unknown="skip") for document in texts])
+        if self.max_symbols is not None:
+            corpus = corpus.last(self.max_symbols)
+        self._grams: list[Grams] = [
+            grams for _, grams in zip(range(self.order), learn(corpus, len(self.vocabulary_)), strict=False)
+        ]
+        return self
+
+    def losses(
+        self,
+        text: Sources,
+        *,
+        encoding: str = "utf-8",
+        split: Split = None,
+        column: str | None = None,
+        unknown: Unknown = "error",
+    ) -> list[float]:
+        """The loss of a text in nats per symbol by orders 1, 2, ... up to that of the model.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        UnknownSymbol
+            If the text has a symbol that the model never saw.
+        DataError
+            If the text cannot be read, or has fewer than two symbols.
+        """
+        found, _, _ = self._scored(read(text, level=self.level, encoding=encoding, split=split, column=column), unknown)
+        return found
+
+    def evaluate(
+        self,
+        text: Sources,
+        *,
+        encoding: str = "utf-8",
+        split: Split = None,
+        column: str | None = None,
+        unknown: Unknown = "error",
+    ) -> Evaluation:
+        """How well the model expects a text. Raises what ``losses`` raises."""
+        reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
+        found, corpus, unknown_words = self._scored(reading, unknown)
+        return Evaluation(found[-1], corpus.predictions, sum(map(characters, reading.texts)), unknown_words)
+
+    def score(self, text: Sources, y: Any = None) -> float:
+        """Minus the loss of ``evaluate``."""
+        return -self.evaluate(text).loss
+
+    def _scored(self, reading: Any, unknown: Unknown) -> tuple[list[float], Corpus, int]:
+        if not hasattr(self, "vocabulary_"):
+            raise NotFittedError("this NGram has not counted anything yet; call fit first")
+        corpus = Corpus.of([self.vocabulary_.document(document, unknown=unknown) for document in reading.texts])
+        if corpus.predictions < 1:
+            raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
+        found = probabilities(iter(self._grams), corpus, len(self.vocabulary_))
+        losses = [float(-np.log(p).mean()) for p in found]
+        return losses, corpus, int(np.isin(corpus.ids, self.vocabulary_.unwritten).sum())
