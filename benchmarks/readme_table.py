@@ -1,6 +1,6 @@
-"""The README's table of speeds, from the last record of all rows.
+"""The README's tables, of speeds and of what the defaults come to, from the last records.
 
-python benchmarks/readme_table.py   # prints it; a test compares it with the README
+python benchmarks/readme_table.py   # prints them; a test compares them with the README
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from throughtime.benchmark.record import last
 from throughtime.benchmark.table import Line, lines
 
 RESULTS = Path(__file__).parent / "results" / "bench.jsonl"
+DEFAULTS = Path(__file__).parent / "results" / "defaults.jsonl"
 NAMES = {"elman": "Elman", "gru": "GRU", "lstm": "LSTM"}
 
 
@@ -72,5 +73,16 @@ def table(record: dict[str, Any]) -> str:
     )
 
 
+def defaults_table(record: dict[str, Any]) -> str:
+    """The losses of the defaults beside those of counting, in Markdown."""
+    rows = [
+        f"| {row['text']} | {row['characters']:,} | {row['nats']:.3f} | {row['ngram_nats']:.3f} ({row['ngram_order']}) |"
+        for row in record["rows"]
+    ]
+    head = ["| text | characters | network | n-gram of the best order |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
 if __name__ == "__main__":
     print(table(last(RESULTS)))
+    print(defaults_table(last(DEFAULTS)))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests.trained import TEXT, fitted, fitted_on_bytes, small
 
 from throughtime import TextGenerator, files, load
 from throughtime.engine.plain import PlainEngine
-from throughtime.errors import CellError, ModelFileError, ParameterError
+from throughtime.errors import CellError, DataError, ModelFileError, ParameterError
 from throughtime.optimizers import Rule, adam, momentum
 from throughtime.optimizers.schedules import Plateau, Step
 
@@ -166,8 +167,8 @@ def test_the_tensors_are_the_weights_and_the_history(path):
 def damaged(path):
     """Writes a model file with its metadata and tensors changed."""
 
-    def write(change):
-        fitted().save(path)
+    def write(change, model=fitted):
+        model().save(path)
         tensors, metadata = files.load(path)
         change(metadata, tensors)
         path.write_bytes(to_bytes(tensors, metadata={"throughtime": json.dumps(metadata)}))
@@ -342,6 +343,58 @@ def test_a_tensor_is_missing_foreign_or_wrong(change, damaged):
     with np.errstate(all="ignore"):
         path = damaged(change)
     assert_damaged(path)
+
+
+@cache
+def documents():
+    """A model of documents, which are in its file as fingerprints."""
+    return small(max_steps=2).fit(["to be or not", "that is the question"] * 10)
+
+
+BASELINES = [
+    *[{"order": order, "loss": 1.5} for order in (0, -1, 9, 1.0, True, None, "2", 10**30)],
+    *[{"order": 2, "loss": loss} for loss in (math.inf, -math.inf, math.nan, None, "1.5", [1.5])],
+    *[{}, {"order": 2}, {"loss": 1.5}, {"order": 2, "loss": 1.5, "more": 1}, [2, 1.5], 5, "text", True],
+]
+
+
+@pytest.mark.parametrize("value", BASELINES, ids=lambda value: repr(value)[:40])
+def test_the_baseline_is_none(value, damaged):
+    assert_damaged(damaged(put("baseline", value)))
+
+
+@pytest.mark.parametrize("change", [put("baseline", None), drop("baseline")])
+def test_there_may_be_no_baseline(change, damaged):
+    assert load(damaged(change)).baseline_ is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda prints: prints[None],
+        lambda prints: prints.astype(np.int64),
+        lambda prints: prints.astype(np.float64),
+        lambda prints: prints.astype(np.uint32),
+    ],
+)
+def test_the_documents_are_no_fingerprints(change, damaged):
+    assert_damaged(damaged(tensor("documents", change), documents))
+
+
+def test_a_model_without_ends_has_no_documents(damaged):
+    assert_damaged(damaged(tensor("documents", lambda _: np.zeros(3, np.uint64))))
+    assert_damaged(damaged(put("vocabulary", "ends", False), documents))
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes", []])
+def test_whether_there_are_ends_is_not_said(value, damaged):
+    assert_damaged(damaged(put("vocabulary", "ends", value), documents))
+
+
+def test_the_documents_may_have_been_too_many_to_be_remembered(damaged):
+    assert load(damaged(lambda metadata, tensors: None, documents)).copies(["to be or not", "to be"]) == [True, False]
+    with pytest.raises(DataError, match="does not know which documents it learned from"):
+        load(damaged(tensor("documents", None), documents)).copies(["to be or not"])
 
 
 def test_a_vocabulary_of_another_size(damaged):

@@ -73,7 +73,8 @@ def _normal(rng: np.random.Generator, rows: int, columns: int, role: Role) -> Ar
 
 
 def _glorot(rng: np.random.Generator, rows: int, columns: int, role: Role) -> Array:
-    bound = np.sqrt(6 / (rows + columns))
+    incoming = 1 if role == "embedding" else rows  # however many symbols there are, one row is read
+    bound = np.sqrt(6 / (incoming + columns))
     return rng.uniform(-bound, bound, (rows, columns))
 
 

@@ -7,11 +7,13 @@ from tests.docs.test_snippets import ROOT
 from throughtime.benchmark.record import last
 
 
-def test_the_table_of_speeds_is_that_of_the_last_record(monkeypatch):
+def test_the_tables_are_those_of_the_last_records(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import readme_table
 
-    assert readme_table.table(last(readme_table.RESULTS)) in (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme_table.table(last(readme_table.RESULTS)) in readme
+    assert readme_table.defaults_table(last(readme_table.DEFAULTS)) in readme
     sys.modules.pop("readme_table")
 
 

@@ -105,7 +105,8 @@ RUN = {name: found for name, found in DOCUMENTS.items() if {"python", "console"}
 @pytest.mark.parametrize("name", RUN)
 def test_the_code_of_a_document_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mybook.txt").write_text("\n\n".join(topics.values())[:20_000], encoding="utf-8")  # a text of the reader's own
+    Path("mybook.txt").write_text("\n\n".join(topics.values())[:20_000], encoding="utf-8")  # texts of the reader's own
+    Path("names.txt").write_text("\n".join(sorted(topics)), encoding="utf-8")
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr(cells, "REGISTRY", dict(cells.REGISTRY))
     namespace = {"__name__": "__main__"}

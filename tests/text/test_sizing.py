@@ -8,7 +8,13 @@ from throughtime.text import sizing
 from throughtime.text.sizing import Duration
 
 GIVEN = {"epochs": None, "max_steps": None, "seconds": None}
-SITUATION = {"steps_per_epoch": 40, "symbols_per_step": 10.0, "validation_symbols": 0, "step_seconds": 0.5}
+SITUATION = {
+    "steps_per_epoch": 40,
+    "symbols": 65,
+    "symbols_per_step": 10.0,
+    "validation_symbols": 0,
+    "step_seconds": 0.5,
+}
 
 SITUATIONS = st.fixed_dictionaries(
     {
@@ -30,12 +36,12 @@ def for_budget(**changes):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, (256, 1, 0.03)),  # once through the text
-        ({"seconds": 2560.0}, (512, 1, 0.12)),  # sixteen times as long: twice the units, a quarter as fast, four times
-        ({"seconds": 2560.0, "predictions": 100_000}, (192, 2, 0.5)),  # two parameters a symbol; 256 times
-        ({"seconds": 2560.0, "predictions": 100_000, "may_stack": False}, (256, 1, 0.5)),
+        ({}, (256, 1, 0.04)),  # once through the text
+        ({"seconds": 2560.0}, (512, 1, 0.16)),  # sixteen times as long: twice the units, a quarter as fast, four times
+        ({"seconds": 2560.0, "predictions": 100_000}, (192, 2, 0.6)),  # two parameters a symbol; 256 times
+        ({"seconds": 2560.0, "predictions": 100_000, "may_stack": False}, (256, 1, 0.6)),
         ({"seconds": 1e-3}, (64, 1, 0.0)),
-        ({"seconds": 1e9, "predictions": 10**9}, (832, 2, 0.5)),
+        ({"seconds": 1e9, "predictions": 10**9}, (832, 2, 0.6)),
     ],
 )
 def test_sizes_for_a_budget_worked_by_hand(changes, expected):
@@ -108,11 +114,12 @@ def test_more_steps_never_take_less_time(situation, steps):
 
 
 @pytest.mark.parametrize(
-    ("steps_per_epoch", "steps"), [(1, 15), (100, 1500), (1000, 15_000), (5000, 20_000), (10**6, 20_000)]
+    ("steps_per_epoch", "symbols", "steps"),
+    [(1, 65, 15), (100, 65, 1500), (100, 8000, 1000), (1000, 65, 15_000), (5000, 65, 20_000), (10**6, 8000, 20_000)],
 )
-def test_steps_where_nobody_said_how_long(steps_per_epoch, steps):
-    assert sizing.steps_of(None, None, steps_per_epoch) == steps
-    assert duration(steps_per_epoch=steps_per_epoch).max_steps == steps
+def test_steps_where_nobody_said_how_long(steps_per_epoch, symbols, steps):
+    assert sizing.steps_of(None, None, steps_per_epoch, symbols) == steps
+    assert duration(steps_per_epoch=steps_per_epoch, symbols=symbols).max_steps == steps
 
 
 @given(st.integers(1, 10**8), st.integers(1, 10**8))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from throughtime.errors import DataError, ModelFileError, ParameterError, UnknownSymbol
-from throughtime.text.vocabularies import LEVELS, Bytes, Characters, from_json, level, to_json
+from throughtime.text.vocabularies import END, LEVELS, Bytes, Characters, from_json, level, to_json
 
 ANY_TEXT = st.text(alphabet=st.characters(), min_size=1)
 """All of Unicode, lone surrogates too."""
@@ -112,6 +112,87 @@ def test_an_unknown_level_lists_the_known(name):
         level(name)
 
 
+# ---------------------------------------------------------------------- the end of a document
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_the_end_of_a_document_is_the_last_symbol(name):
+    vocabulary = level(name).of([SOURCE], ends=True)
+    assert vocabulary.end == len(vocabulary) - 1 == len(vocabulary.known)
+    assert vocabulary.symbols == [*vocabulary.known, END]
+    assert vocabulary.ids_of("<end>") == [vocabulary.end]
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_where_a_text_is_one_it_has_no_end(name):
+    vocabulary = level(name).of([SOURCE])
+    assert vocabulary.end is None
+    assert vocabulary.symbols == vocabulary.known
+    assert vocabulary.document(SOURCE).tolist() == vocabulary.encode(SOURCE).tolist()
+    with pytest.raises(UnknownSymbol, match="'<end>' is no symbol that the model knows; expected one "):
+        vocabulary.ids_of("<end>")
+
+
+@pytest.mark.parametrize("text", [SOURCE, ""])
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_document_stands_between_two_ends_which_are_not_written(name, text):
+    vocabulary = level(name).of([SOURCE], ends=True)
+    ids = vocabulary.encode(text)
+    assert vocabulary.document(text).tolist() == [vocabulary.end, *ids.tolist(), vocabulary.end]
+    assert vocabulary.document(text).dtype == vocabulary.dtype
+    assert vocabulary.decode(vocabulary.document(text)) == vocabulary.decode(ids)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_ends_are_not_written_piece_by_piece(name):
+    vocabulary = level(name).of([SOURCE], ends=True)
+    writer = vocabulary.writer()
+    pieces = [writer.write(np.array([i])) for i in vocabulary.document(SOURCE)]
+    assert "".join(pieces) + writer.finish() == vocabulary.decode(vocabulary.encode(SOURCE))
+    assert (pieces[0], pieces[-1]) == ("", "")
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_text_that_says_end_has_none(name):
+    vocabulary = level(name).of(["<end>"], ends=True)
+    assert vocabulary.end not in vocabulary.encode("<end>")
+    assert vocabulary.decode(vocabulary.document("<end>")) == "<end>"
+
+
+def test_the_end_may_need_larger_ids():
+    vocabulary = Bytes.of([bytes(range(256))], ends=True)
+    assert vocabulary.document(b"\xff").tolist() == [256, 255, 256]
+
+
+def test_unknown_symbols_of_a_document_may_be_left_out():
+    assert Characters.of(["ab"], ends=True).document("b?a", unknown="skip").tolist() == [2, 1, 0, 2]
+
+
+# ---------------------------------------------------------------------- more text
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_TEXT, min_size=1, max_size=3), st.lists(ANY_TEXT, min_size=1, max_size=3), st.data())
+@pytest.mark.parametrize("kind", [Characters, Bytes])
+def test_old_symbols_are_found_again_among_new_ones(kind, old, new, data):
+    before, asked = data.draw(st.booleans()), data.draw(st.booleans())
+    vocabulary = kind.of(old, ends=before)
+    wider, places = vocabulary.extended(new, asked)
+    assert wider.symbols == kind.of(old + new, ends=before or asked).symbols
+    assert len(places) == len(vocabulary)
+    assert [wider.symbols[place] for place in places] == vocabulary.symbols
+    for text in old:
+        assert places[vocabulary.document(text)].tolist() == [
+            i for i in wider.document(text).tolist() if before or i != wider.end
+        ]
+
+
+def test_more_text_on_paper():
+    wider, places = Characters.of(["bd"], ends=True).extended(["abc"], False)
+    assert wider.symbols == ["a", "b", "c", "d", "<end>"]
+    assert places.tolist() == [1, 3, 4]
+
+
 # ---------------------------------------------------------------------- in a model file
 
 
@@ -156,3 +237,24 @@ def test_through_a_model_file(name, ends, text):
 def test_damaged_contents_are_refused(data):
     with pytest.raises(ModelFileError, match=r"the model file is damaged: .* vocabulary"):
         from_json(data)
+
+
+@pytest.mark.parametrize("ends", [None, 0, 1, "yes", [True]])
+@pytest.mark.parametrize("name", LEVELS)
+def test_damaged_ends_are_refused(name, ends):
+    with pytest.raises(ModelFileError, match="the model file is damaged: it has no vocabulary"):
+        from_json(to_json(level(name).of([SOURCE])) | {"ends": ends})
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_file_that_does_not_speak_of_ends_has_none(name):
+    data = to_json(level(name).of([SOURCE]))
+    del data["ends"]
+    assert from_json(data).end is None
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_file_of_another_level_is_refused(name):
+    for other in set(LEVELS) - {name, "char", "byte"}:
+        with pytest.raises(ModelFileError, match="the model file is damaged: it has no vocabulary"):
+            from_json(to_json(level(name).of([SOURCE])) | {"level": other})

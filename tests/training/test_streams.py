@@ -159,6 +159,52 @@ def test_an_endless_reading_takes_every_piece_in_each_pass(lengths, sizes, seed)
         assert sorted(starts[begin : begin + len(places)]) == places
 
 
+MANY = st.lists(st.integers(0, 30), min_size=20, max_size=120).filter(lambda lengths: max(lengths) > 1)
+"""Documents that are one chunk each."""
+
+
+@thorough
+@given(MANY, st.integers(1, 5), st.integers(0, 5))
+def test_so_does_one_that_looks_for_pieces_of_like_length(lengths, batch_size, seed):
+    streams = Streams(numbered(lengths), batch_size, 30)
+    places = streams.pieces()[:, 0].tolist()
+    chunks = islice(streams.endless(seed), 3 * streams.steps_per_epoch + 20)
+    starts = [int(place) for chunk in chunks for place in chunk.batch.x[0][chunk.fresh]]
+    passes = [starts[begin : begin + len(places)] for begin in range(0, 3 * len(places), len(places))]
+    assert list(map(sorted, passes)) == [places] * 3
+
+
+def of_any_length(documents):
+    """Documents of 1 to 64 predictions, all lengths equally frequent."""
+    return numbered(np.random.default_rng(documents).integers(2, 66, documents))
+
+
+@pytest.mark.parametrize("documents", [1008, 1003, 500, 333])
+def test_pieces_of_like_length_are_read_together_in_every_pass(documents):
+    """Read side by side at random, a third and more would be padding: that is the mean to the longest of 16."""
+    streams = Streams(of_any_length(documents), 16, 64)
+    chunks = list(islice(streams.endless(3), 5 * streams.steps_per_epoch))
+    for begin in range(0, len(chunks), streams.steps_per_epoch):
+        one = chunks[begin : begin + streams.steps_per_epoch]
+        assert sum(chunk.symbols for chunk in one) > 0.8 * sum(chunk.batch.x.size for chunk in one)
+
+
+def test_short_pieces_are_not_all_read_first():
+    streams = Streams(of_any_length(256), 16, 64)
+    sizes = [len(chunk.batch.x) for chunk in islice(streams.endless(3), streams.steps_per_epoch)]
+    assert len(set(sizes)) > 4
+    assert abs(np.corrcoef(sizes, np.arange(len(sizes)))[0, 1]) < 0.5
+
+
+@thorough
+@given(LENGTHS | MANY, st.integers(1, 5), st.integers(1, 40))
+def test_chunks_whose_rows_end_early_come_in_few_sizes(lengths, batch_size, seq_len):
+    streams = Streams(numbered(lengths), batch_size, seq_len)
+    for chunk in [*streams.once(), *islice(streams.endless(0), 40)]:
+        if chunk.batch.lengths is not None:
+            assert len(chunk.batch.x) in {*range(ROUNDED, seq_len, ROUNDED), seq_len}
+
+
 def first_symbols(streams, seed, count=40):
     return [chunk.batch.x.tolist() for chunk in islice(streams.endless(seed), count)]
 
@@ -231,6 +277,70 @@ def test_a_split_loses_at_most_the_prediction_across_it(lengths, share):
     corpus = numbered(lengths)
     first, second = corpus.split(share)
     assert corpus.predictions - 1 <= first.predictions + second.predictions <= corpus.predictions
+
+
+def full(corpus):
+    """The documents that have a symbol."""
+    return [document.tolist() for document in np.split(corpus.ids, corpus.bounds[1:-1]) if len(document)]
+
+
+def within(lengths, kept):
+    """The same of all places in ``kept``."""
+    cut = [[place for place in document if place in kept] for document in documents(numbered(lengths))]
+    return [document for document in cut if document]
+
+
+@thorough
+@given(LENGTHS, st.integers(0, 250))
+def test_the_first_and_the_last_symbols_stay_in_their_documents(lengths, symbols):
+    corpus = numbered(lengths)
+    size = len(corpus.ids)
+    first, last = corpus.first(symbols), corpus.last(symbols)
+    assert full(first) == within(lengths, range(symbols))
+    assert full(last) == within(lengths, range(max(0, size - symbols), size))
+    for part in (first, last):
+        assert part.bounds[0] == 0
+        assert part.bounds[-1] == len(part.ids) == min(size, symbols)
+        assert part.predictions == sum(len(document) - 1 for document in full(part))
+
+
+@thorough
+@given(LENGTHS)
+def test_all_of_a_corpus_is_the_corpus(lengths):
+    corpus = numbered(lengths)
+    for part in (corpus.first(len(corpus.ids)), corpus.last(len(corpus.ids)), corpus.split(0.0)[0]):
+        assert full(part) == full(corpus)
+
+
+def test_a_part_on_paper():
+    corpus = Corpus.of([np.array([1, 2, 3]), np.array([4, 5])])
+    assert (corpus.first(4).ids.tolist(), corpus.first(4).bounds.tolist()) == ([1, 2, 3, 4], [0, 3, 4])
+    assert (corpus.first(3).ids.tolist(), corpus.first(3).bounds.tolist()) == ([1, 2, 3], [0, 3])
+    assert (corpus.last(4).ids.tolist(), corpus.last(4).bounds.tolist()) == ([2, 3, 4, 5], [0, 2, 4])
+    assert (corpus.last(2).ids.tolist(), corpus.last(2).bounds.tolist()) == ([4, 5], [0, 2])
+
+
+@thorough
+@given(LENGTHS, st.floats(0, 0.99), st.integers(0, 2**40))
+def test_whole_documents_are_drawn_and_the_others_stay_in_order(lengths, share, seed):
+    corpus = numbered(lengths)
+    rest, drawn = corpus.draw(share, seed)
+    assert sorted(full(rest) + full(drawn)) == full(corpus)
+    for part in (rest, drawn):
+        assert full(part) == sorted(full(part))
+        assert part.bounds[0] == 0
+        assert part.bounds[-1] == len(part.ids)
+    assert len(rest.bounds) + len(drawn.bounds) == len(corpus.bounds) + 1
+    room = int(share * len(corpus.ids)) - len(drawn.ids)
+    assert 0 <= room < min(np.diff(rest.bounds))
+
+
+def test_a_draw_depends_on_its_seed_alone():
+    corpus = numbered([3] * 100)
+    draws = [corpus.draw(0.1, seed)[1].ids.tolist() for seed in (1, 1, 2, 2**32 + 1)]
+    assert draws[0] == draws[1]
+    assert len(set(map(tuple, draws))) == 3
+    assert [len(draw) for draw in draws] == [30] * 4
 
 
 def test_predictions_are_the_symbols_with_one_before_them():

@@ -253,12 +253,15 @@ def sample(
 
     if sum([rank, beams is not None, interactive]) > 1:
         raise ParameterError("--rank, --beams and --interactive exclude each other")
+    if (interactive and (as_json or count != 1)) or (beams is not None and count != 1):
+        raise ParameterError("--count is not for --beams, and neither --count nor --json is for --interactive")
     temperatures = temperature or [1.0]
     if len(temperatures) > 1 and (rank or beams is not None or interactive):
         raise ParameterError("several temperatures are for samples; with --rank, --beams and --interactive give one")
     generator = _load(model, own)
     start = os.fsencode(prime) if generator.level == "byte" else prime
-    fixed: dict[str, Any] = {"stop": [view.unescaped(text) for text in stop or []], "unknown": unknown}
+    stops = [view.unescaped(text) for text in stop or []]
+    fixed: dict[str, Any] = {"stop": stops, "unknown": unknown}
     if beams is not None:
         ways = _named(context, choices) | ({"temperature": temperatures[0]} if temperature else {})
         ways = view.choices_of(generator, ban or [], bias or [], ways)

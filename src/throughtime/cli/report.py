@@ -37,6 +37,7 @@ def baseline_report(counted: Baseline | None) -> dict[str, Any]:
 
 def in_words(report: dict[str, Any]) -> str:
     """The same in one line."""
+    from throughtime.text import Baseline
     from throughtime.training.progress import clock
 
     validation = report["validation_loss"]
@@ -44,7 +45,7 @@ def in_words(report: dict[str, Any]) -> str:
     if validation is not None:
         loss = f"validation {validation:.3f} nats per symbol ({report['bits_per_symbol']:.3f} bits), {loss}"
     if report["ngram_loss"] is not None:
-        loss += f", a {report['ngram_order']}-gram gets {report['ngram_loss']:.3f}"
+        loss += f", {Baseline(report['ngram_order'], report['ngram_loss']).in_words()}"
     return f"{loss}; {report['steps']:,} steps in {clock(report['seconds'])}"
 
 

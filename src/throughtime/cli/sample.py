@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -41,18 +42,22 @@ def choices_of(
         try:
             found[unescaped(symbol)] = float(number)
         except ValueError:
-            raise ParameterError(f"--bias takes SYMBOL=NUMBER, such as e=-2, got {pair!r}") from None
+            symbol = ""
+        if not symbol:
+            raise ParameterError(f"--bias takes SYMBOL=NUMBER, such as e=-2, got {pair!r}")
     banned = [unescaped(symbol) for symbol in ban]
     by_bytes = model.level == "byte"
     if by_bytes or model.level == "char":  # each of several symbols may be named, and <end>
         whole = [symbol for symbol in banned if symbol in model.classes_ and len(symbol) > 1]
         letters = "".join(symbol for symbol in banned if symbol not in whole)
-        banned = [*whole, *(letters.encode() if by_bytes else letters)]
+        banned = [*whole, *(os.fsencode(letters) if by_bytes else letters)]
     return {**choices, "ban": banned, "bias": _bytes(found) if by_bytes else found}
 
 
 def _bytes(bias: Mapping[str, float]) -> dict[Any, float]:
-    return {(symbol.encode()[0] if len(symbol.encode()) == 1 else symbol): value for symbol, value in bias.items()}
+    """A byte is named by its number."""
+    codes = {symbol: os.fsencode(symbol) for symbol in bias}
+    return {codes[symbol][0] if len(codes[symbol]) == 1 else symbol: value for symbol, value in bias.items()}
 
 
 def stream(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], shown: str) -> None:
@@ -71,7 +76,8 @@ def stream_as_json(model: TextGenerator, length: int, prime: Any, options: Mappi
     began = time.perf_counter()
     text = model.generate(length, prime, **options)
     seconds = time.perf_counter() - began
-    result = {"text": shown + text, "seconds": round(seconds, 4), "symbols_per_second": round(length / seconds, 1)}
+    written = len(model.vocabulary_.encode(text, unknown="skip"))
+    result = {"text": shown + text, "seconds": round(seconds, 4), "symbols_per_second": round(written / seconds, 1)}
     typer.echo(json.dumps(result, allow_nan=False))
 
 
@@ -89,7 +95,7 @@ def samples(
     """Prints ``count`` texts for each temperature, and how many of them are copies of what was learned."""
     found = [
         (temperature, shown + text)
-        for temperature in temperatures
+        for temperature in dict.fromkeys(temperatures)
         for text in model.generate_many(count, length, prime, temperature=temperature, **options)
     ]
     texts = [text for _, text in found]
@@ -101,7 +107,7 @@ def samples(
         ]
         typer.echo(json.dumps({"samples": rows, "copies": None if copies is None else sum(copies)}, allow_nan=False))
         return
-    for temperature in temperatures:
+    for temperature in dict.fromkeys(temperatures):
         if len(temperatures) > 1:
             typer.echo(f"--- temperature {temperature:g}")
         _print_texts([text for of, text in found if of == temperature])
@@ -129,7 +135,8 @@ def ranked(candidates: Sequence[Candidate], shown: str, as_json: bool) -> None:
         return
     show = _shown()
     for found in candidates:
-        typer.echo(f"{found.loss:7.3f} nats per symbol  {show(shown + found.text)}")
+        text = show(shown + found.text)
+        typer.echo(f"{found.loss:7.3f} nats per symbol{chr(10) if chr(10) in text else '  '}{text}")
 
 
 def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> None:
@@ -146,16 +153,14 @@ def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> N
             return
         prime = line.rstrip("\n")
         try:
-            text = model.generate(length, prime, **options)
+            typer.echo(show(prime + model.generate(length, prime, **options)))
+            if prime.strip():
+                p = model.predict_proba(prime, unknown=options["unknown"])[-1]
+                best = p.argsort()[::-1][:NEXT_SHOWN]
+                likely = ", ".join(f"{model.classes_[i]!r} {p[i]:.0%}" for i in best)
+                typer.echo(f"  next: {likely}", err=True)
         except InputError as error:  # another beginning may do
             typer.echo(f"{type(error).__name__}: {error}", err=True)
-            continue
-        typer.echo(show(prime + text))
-        if prime:
-            p = model.predict_proba(prime)[-1]
-            best = p.argsort()[::-1][:NEXT_SHOWN]
-            likely = ", ".join(f"{model.classes_[i]!r} {p[i]:.0%}" for i in best)
-            typer.echo(f"  next: {likely}", err=True)
 
 
 def _shown() -> Any:

@@ -123,10 +123,10 @@ class Sampling:
         return bool(self.bias) or self.repetition_penalty != 1.0
 
     def adjusted(self, o: Array, recent: Array) -> Array:
-        """The outputs ``[N, K]`` after penalty and bias; ``recent [n, N]`` are the last symbols of each row."""
+        """The outputs ``[N, K]`` after penalty and bias; ``recent [n, N]`` are the symbols of each row so far."""
         z = o.astype(np.float64)
         if self.repetition_penalty != 1:
-            rows = np.arange(len(o))
+            rows, recent = np.arange(len(o)), recent[-RECENT:]
             seen = z[rows, recent]  # [n, N]; a symbol that came twice is changed once
             z[rows, recent] = np.where(seen > 0, seen / self.repetition_penalty, seen * self.repetition_penalty)
         for symbol, value in self.bias:
@@ -424,7 +424,7 @@ class Engine(ABC):
             If the outputs are not finite.
         """
         rows = np.arange(len(o))
-        recent = np.zeros((0, len(o)), np.int64) if read is None else np.asarray(read, np.int64)[-RECENT:]
+        recent = np.zeros((0, len(o)), np.int64) if read is None else np.asarray(read, np.int64)
         for time in range(length):
             if not np.isfinite(o).all():
                 raise NonFiniteLoss("the network's outputs are not finite numbers; its weights are of no use")

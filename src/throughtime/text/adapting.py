@@ -49,7 +49,7 @@ def check_same(model: TextGenerator, fitted: Fitted) -> None:
             )
     for name in ("level", "cell", "activation", "residual", "vocab_size"):
         asked, there = getattr(model, name), fitted.parameters[name]
-        if asked != there and getattr(asked, "name", None) != there:
+        if getattr(asked, "name", asked) != there:
             raise ParameterError(
                 f"warm_start goes on with the model that there is, whose {name} is {there!r}, got {asked!r}"
             )

@@ -12,7 +12,10 @@ from throughtime.errors import DataError, ParameterError, known
 
 Split = Literal["lines", "sentences"] | None
 
-_SENTENCE_END = re.compile(r"""[.!?…。！？]["'”’»)\]]*(?P<space>\s+)["'“‘«(\[]*(?P<first>\w)|(?P<blank>\n[^\S\n]*\n)""")
+_SENTENCE_END = re.compile(
+    r"""[.!?…]["'”’»)\]]*(?P<space>\s+)(?=["'“‘«(\[]*(?P<next>\S?))|[。！？]["'”’」』）]*\s*|\n[^\S\n]*\n\s*"""
+)
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _LONGEST_FIELD = 2**31 - 1
 
 
@@ -43,23 +46,23 @@ def sentences(text: str) -> Iterator[str]:
     """The sentences of a text, each on one line.
 
     One ends at ``.``, ``!``, ``?`` or ``…``, with the quotes and brackets that close there, before a space and
-    something that is no small letter; and at a blank line.
+    something that is no small letter; at ``。``, ``！`` or ``？`` before anything; and at a blank line.
 
     >>> list(sentences('He said: "No. 5 is alive!" (So it was.) It was 3.5 m long, e.g. this.'))
     ['He said: "No.', '5 is alive!"', '(So it was.)', 'It was 3.5 m long, e.g. this.']
     """
-    start = place = 0
-    while found := _SENTENCE_END.search(text, place):
-        if found["blank"] is not None:
-            end = place = found.end()
-        elif found["first"].islower():
-            place = found.end("space")
-            continue
-        else:
-            end = place = found.end("space")
-        yield " ".join(text[start:end].split())
-        start = end
-    yield " ".join(text[start:].split())
+    start = 0
+    for found in _SENTENCE_END.finditer(text):
+        goes_on = (found["next"] or "").islower() and not _BLANK_LINE.search(found["space"])
+        if not goes_on:
+            yield from _one_line(text[start : found.end()])
+            start = found.end()
+    yield from _one_line(text[start:])
+
+
+def _one_line(sentence: str) -> list[str]:
+    words = sentence.split()
+    return [" ".join(words)] if words else []
 
 
 def _cells(text: str, column: str, name: str) -> Iterator[str]:
@@ -70,7 +73,7 @@ def _cells(text: str, column: str, name: str) -> Iterator[str]:
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         columns = table.fieldnames or []
         if column not in columns:
-            raise DataError(f"{name!r} has no column {column!r}; it has {known(columns)}")
+            raise DataError(f"{name!r} has no column {column!r}; it has {known(columns) or 'none'}")
         for row in table:
             yield row[column] or ""
     except csv.Error as error:

@@ -448,8 +448,8 @@ class TextGenerator(TrainedText):
 def _start(lesson: Lesson) -> int:
     """What generation begins after where no prime is given: a line break if there is one, else the first symbol."""
     vocabulary = lesson.vocabulary
-    line_break = vocabulary.encode("\n", unknown="skip")
-    return int(line_break[0]) if len(line_break) == 1 else int(lesson.learned.ids[0])
+    line_breaks = vocabulary.places_of(ord("\n") if vocabulary.level == "byte" else "\n")
+    return line_breaks[0] if line_breaks else int(lesson.learned.ids[0])
 
 
 def _documents(vocabulary: Vocabulary, texts: Sequence[Text], before: Fitted | None) -> Array | None:

@@ -47,7 +47,8 @@ def choose_sizes(
     """The sizes that the model leaves open. With a budget in minutes, a few steps are timed for them."""
     predictions = lesson.learned.predictions
     streams = training_streams(model, lesson.learned)
-    passes = sizing.steps_of(model.epochs, model.max_steps, streams.steps_per_epoch) / streams.steps_per_epoch
+    steps = sizing.steps_of(model.epochs, model.max_steps, streams.steps_per_epoch, len(lesson.vocabulary))
+    passes = steps / streams.steps_per_epoch
     sizes = Sizes(
         int(model.hidden_size or sizing.hidden_size(predictions)),
         int(model.num_layers or 1),
@@ -134,6 +135,7 @@ def make_plan(
         max_steps=model.max_steps,
         seconds=PLANNED * 60 * model.minutes - spent() if model.minutes else None,
         steps_per_epoch=streams.steps_per_epoch,
+        symbols=len(lesson.vocabulary),
         symbols_per_step=learned.predictions / streams.steps_per_epoch,
         validation_symbols=held_out.predictions if model.validation else 0,
         step_seconds=step_seconds,

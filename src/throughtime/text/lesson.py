@@ -10,7 +10,9 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
-from throughtime.text.vocabularies import Text, Vocabulary
+from throughtime.text.evaluation import characters
+from throughtime.text.vocabularies import Text, Unknown, Vocabulary
+from throughtime.text.vocabularies.codes import as_bytes
 from throughtime.training import Corpus
 
 WHOLE_DOCUMENTS = 20
@@ -64,7 +66,24 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
     return Lesson(vocabulary, learned, held_out)
 
 
+def to_score(vocabulary: Vocabulary, texts: Sequence[Text], unknown: Unknown) -> tuple[Corpus, int]:
+    """What is scored of some documents, and how many characters that is.
+
+    Raises
+    ------
+    UnknownSymbol
+        If a text has a symbol that the vocabulary does not know.
+    DataError
+        If there is nothing to predict.
+    """
+    corpus = Corpus.of([vocabulary.document(text, unknown=unknown) for text in texts])
+    left = sum(map(characters, texts)) if unknown == "error" else len(vocabulary.decode(corpus.ids))
+    if corpus.predictions < 1 or not left:
+        raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
+    return corpus, left
+
+
 def fingerprints(vocabulary: Vocabulary, texts: Sequence[Text]) -> Array:
     """A number for each text, the same for equal texts: 64 bits of BLAKE2."""
-    ids = (vocabulary.encode(text, unknown="skip").astype("<u4").tobytes() for text in texts)
-    return np.array([int.from_bytes(blake2b(data, digest_size=8).digest(), "little") for data in ids], np.uint64)
+    data = (as_bytes(vocabulary.normal(text)) for text in texts)
+    return np.array([int.from_bytes(blake2b(item, digest_size=8).digest(), "little") for item in data], np.uint64)

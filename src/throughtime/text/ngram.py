@@ -6,10 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from throughtime.errors import DataError, NotFittedError
+from throughtime.errors import NotFittedError
 from throughtime.parameters import Parameter
 from throughtime.text.documents import Split
-from throughtime.text.evaluation import Evaluation, characters
+from throughtime.text.evaluation import Evaluation
+from throughtime.text.lesson import to_score
 from throughtime.text.reading import Sources, read
 from throughtime.text.vocabularies import Unknown, Vocabulary, level
 from throughtime.text.witten_bell import MOST_LEARNED, MOST_ORDER, Grams, learn, probabilities
@@ -82,8 +83,8 @@ class NGram:
         text, encoding, split, column : as for :meth:`throughtime.TextGenerator.fit`
         y : ignored
         vocabulary : Vocabulary or None, default None
-            That of a model to compare with, such as ``model.vocabulary_``; None: that of the text. Symbols that it does
-            not have are left out.
+            That of a model to compare with, such as ``model.vocabulary_``, and its level; None: that of the text.
+            Symbols that it does not have are left out.
 
         Raises
         ------
@@ -94,8 +95,8 @@ class NGram:
         """
         for name, parameter in PARAMETERS.items():
             parameter.check(name, getattr(self, name))
-        kind = level(self.level)
-        texts = read(text, level=self.level, encoding=encoding, split=split, column=column).texts
+        kind = level(self.level) if vocabulary is None else type(vocabulary)
+        texts = read(text, level=kind.level, encoding=encoding, split=split, column=column).texts
         cut = len(texts) > 1 or split is not None or column is not None
         self.vocabulary_ = vocabulary or kind.of(texts, vocab_size=self.vocab_size, ends=cut)
         corpus = Corpus.of([self.vocabulary_.document(document, unknown="skip") for document in texts])
@@ -126,8 +127,7 @@ class NGram:
         DataError
             If the text cannot be read, or has fewer than two symbols.
         """
-        found, _, _ = self._scored(read(text, level=self.level, encoding=encoding, split=split, column=column), unknown)
-        return found
+        return self._scored(text, encoding, split, column, unknown)[0]
 
     def evaluate(
         self,
@@ -139,20 +139,22 @@ class NGram:
         unknown: Unknown = "error",
     ) -> Evaluation:
         """How well the model expects a text. Raises what ``losses`` raises."""
-        reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
-        found, corpus, unknown_words = self._scored(reading, unknown)
-        return Evaluation(found[-1], corpus.predictions, sum(map(characters, reading.texts)), unknown_words)
+        found, corpus, left = self._scored(text, encoding, split, column, unknown)
+        strange = int(np.isin(corpus.predicted, self.vocabulary_.unwritten).sum())
+        return Evaluation(found[-1], corpus.predictions, characters=left, unknown=strange)
 
     def score(self, text: Sources, y: Any = None) -> float:
         """Minus the loss of ``evaluate``."""
         return -self.evaluate(text).loss
 
-    def _scored(self, reading: Any, unknown: Unknown) -> tuple[list[float], Corpus, int]:
+    def _scored(
+        self, text: Sources, encoding: str, split: Split, column: str | None, unknown: Unknown
+    ) -> tuple[list[float], Corpus, int]:
         if not hasattr(self, "vocabulary_"):
             raise NotFittedError("this NGram has not counted anything yet; call fit first")
-        corpus = Corpus.of([self.vocabulary_.document(document, unknown=unknown) for document in reading.texts])
-        if corpus.predictions < 1:
-            raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
-        found = probabilities(iter(self._grams), corpus, len(self.vocabulary_))
+        vocabulary = self.vocabulary_
+        texts = read(text, level=vocabulary.level, encoding=encoding, split=split, column=column).texts
+        corpus, left = to_score(vocabulary, texts, unknown)
+        found = probabilities(iter(self._grams), corpus, len(vocabulary))
         losses = [float(-np.log(p).mean()) for p in found]
-        return losses, corpus, int(np.isin(corpus.ids, self.vocabulary_.unwritten).sum())
+        return losses, corpus, left

@@ -55,6 +55,7 @@ def read(
     if not sources:
         raise DataError("an empty list was given; expected at least one text")
     cut = split is not None or column is not None
+    level = "char" if cut else level  # bytes are cut as text
     texts: list[Text] = []
     left_out: list[Path] = []
     for item in sources:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
+
+import numpy as np
 
 from throughtime.engine.protocol import Sampling
 from throughtime.errors import ParameterError, known
 from throughtime.parameters import SAMPLING
-from throughtime.text.vocabularies import Vocabulary
+from throughtime.text.vocabularies import END, Vocabulary
 
 
 class Choices(TypedDict, total=False):
@@ -49,7 +52,8 @@ def sampling(vocabulary: Vocabulary, **choices: Any) -> Sampling:
     values = {name: choices.get(name, parameter.default) for name, parameter in SAMPLING.items()}
     for name, value in values.items():
         SAMPLING[name].check(name, value)
-    bias = _bias(vocabulary, choices.get("bias") or {}, choices.get("ban") or ())
+    bias, ban = choices.get("bias"), choices.get("ban")
+    bias = _bias(vocabulary, {} if bias is None else bias, () if ban is None else ban)
     if sum(value == -math.inf for value in bias.values()) >= len(vocabulary):
         raise ParameterError("ban leaves no symbol that could be written")
     return Sampling(**values, bias=tuple(sorted(bias.items())))
@@ -60,16 +64,19 @@ def _bias(vocabulary: Vocabulary, bias: Mapping[Any, float], ban: Iterable[Any])
         raise ParameterError(f"bias must be symbols and numbers, such as {{'a': -1.0}}, got {bias!r}")
     found: dict[int, float] = {}
     for symbol, value in bias.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value == math.inf:
+        plain = value.item() if isinstance(value, np.generic) else value
+        number = isinstance(plain, (int, float)) and not isinstance(plain, bool)
+        if not number or not -math.inf <= plain <= sys.float_info.max:
             raise ParameterError(f"the bias of {symbol!r} must be a number, got {value!r}")
-        found |= dict.fromkeys(vocabulary.ids_of(symbol), float(value))
+        found |= dict.fromkeys(vocabulary.ids_of(symbol), float(plain))
     if not isinstance(ban, Iterable):
         raise ParameterError(f"ban must be a list of symbols, got {ban!r}")
-    for symbol in ban if vocabulary.level in ("char", "byte") else _whole(ban):
+    for symbol in _symbols(vocabulary, ban):
         found |= dict.fromkeys(vocabulary.ids_of(symbol), -math.inf)
     return found | dict.fromkeys(vocabulary.unwritten, -math.inf)
 
 
-def _whole(ban: Iterable[Any]) -> Sequence[Any]:
-    """A string is one word, not its letters."""
-    return [ban] if isinstance(ban, str) else list(ban)
+def _symbols(vocabulary: Vocabulary, ban: Iterable[Any]) -> Iterable[Any]:
+    """A string is its characters, or one word; bytes are their numbers."""
+    whole = vocabulary.level not in ("char", "byte") or (ban == END and vocabulary.ends)
+    return [ban] if isinstance(ban, str) and whole else ban

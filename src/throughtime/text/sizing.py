@@ -52,9 +52,11 @@ TWO_LAYERS = 0.8
 """Their size beside that of one."""
 COST_OF_TWO = 1.8
 """And how much longer they take."""
-DROPOUT_PER_PASS, MOST_DROPOUT = 0.03, 0.5
-PASSES, MOST_STEPS = 15, 20_000
+DROPOUT_PER_PASS, MOST_DROPOUT = 0.04, 0.6
+PASSES, PASSES_OF_WORDS, MOST_STEPS = 15, 10, 20_000
 """How often a text is read where nobody said how long, and the most steps of a large one."""
+MANY_SYMBOLS = 1_000
+"""A vocabulary of so many is one of words, or of parts of words."""
 
 
 def for_budget(
@@ -95,13 +97,16 @@ def share_of_learning_rate(hidden_size: int) -> float:
     return min(1.0, math.sqrt(128 / hidden_size))
 
 
-def steps_of(epochs: int | None, max_steps: int | None, steps_per_epoch: int) -> int:
-    """How many training steps passes or steps come to; where neither is said, some passes, of a large text fewer."""
+def steps_of(epochs: int | None, max_steps: int | None, steps_per_epoch: int, symbols: int) -> int:
+    """How many training steps passes or steps come to; where neither is said, some passes, of a large text fewer.
+
+    ``symbols`` is the size of the vocabulary.
+    """
     if max_steps is not None:
         return max_steps
     if epochs is not None:
         return epochs * steps_per_epoch
-    return min(PASSES * steps_per_epoch, MOST_STEPS)
+    return min((PASSES if symbols < MANY_SYMBOLS else PASSES_OF_WORDS) * steps_per_epoch, MOST_STEPS)
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ def duration(
     max_steps: int | None,
     seconds: float | None,
     steps_per_epoch: int,
+    symbols: int,
     symbols_per_step: float,
     validation_symbols: int,
     step_seconds: float,
@@ -142,7 +148,7 @@ def duration(
         return Duration(steps, every, steps * step_seconds + math.ceil(steps / every) * score_seconds)
 
     if seconds is None:
-        return whole(steps_of(epochs, max_steps, steps_per_epoch))
+        return whole(steps_of(epochs, max_steps, steps_per_epoch, symbols))
     steps = max(1, int(seconds / step_seconds))
     while steps > 1 and whole(steps).seconds > seconds:
         steps = max(1, min(steps - 1, int(steps * seconds / whole(steps).seconds)))

@@ -14,9 +14,9 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimator import Estimator
 from throughtime.network import Network
 from throughtime.text.documents import Split
-from throughtime.text.evaluation import Evaluation, characters
+from throughtime.text.evaluation import Evaluation
 from throughtime.text.learning import scoring_streams
-from throughtime.text.lesson import MOST_REMEMBERED, fingerprints
+from throughtime.text.lesson import MOST_REMEMBERED, fingerprints, to_score
 from throughtime.text.model_file import Fitted
 from throughtime.text.reading import Sources, read
 from throughtime.text.sampling import Choices, sampling
@@ -32,7 +32,7 @@ from throughtime.text.writing import (
     stops,
     write,
 )
-from throughtime.training import Corpus, mean_loss
+from throughtime.training import mean_loss
 
 
 class TrainedText(Estimator):
@@ -266,14 +266,12 @@ class TrainedText(Estimator):
         self.check_fitted()
         vocabulary = self.vocabulary_
         texts = read(text, level=vocabulary.level, encoding=encoding, split=split, column=column).texts
-        corpus = Corpus.of([vocabulary.document(document, unknown=unknown) for document in texts])
-        if corpus.predictions < 1:
-            raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
+        corpus, left = to_score(vocabulary, texts, unknown)
         return Evaluation(
             mean_loss(self.network_, scoring_streams(corpus)),
             corpus.predictions,
-            characters=sum(map(characters, texts)) if unknown == "error" else len(vocabulary.decode(corpus.ids)),
-            unknown=int(np.isin(corpus.ids, vocabulary.unwritten).sum()),
+            characters=left,
+            unknown=int(np.isin(corpus.predicted, vocabulary.unwritten).sum()),
         )
 
     def score(self, text: Sources, y: Any = None) -> float:

@@ -5,7 +5,8 @@
 
 ``h`` is the n - 1 symbols before ``w``, and ``h'`` is ``h`` without its first one. ``T(h)`` is how many different
 symbols were seen after ``h``, ``count(h)`` how many symbols in all; where ``h`` was never seen, ``p_n = p_{n-1}``. A
-sequence has no symbols before its first one, so that there the longest ``h`` that exists is used.
+sequence has no symbols before its first one: that one is neither counted nor scored, and those that follow have the
+longest ``h`` that exists.
 
 References
 ----------
@@ -42,7 +43,7 @@ class Baseline(NamedTuple):
 
     def in_words(self) -> str:
         """For a report."""
-        return f"a {self.order}-gram gets {self.loss:.3f}"
+        return f"{'an' if self.order == 8 else 'a'} {self.order}-gram gets {self.loss:.3f}"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Grams:
 
     ``keys`` are ``place of the first n - 1 symbols * K + last symbol``, increasing, and ``counts`` how often each was
     seen. ``totals`` and ``different`` belong to the first n - 1 symbols: how often any symbol came after them, and how
-    many different ones.
+    many different ones. Each has one element more, for what was never seen: its place is -1, its counts are 0.
     """
 
     keys: Array
@@ -65,21 +66,18 @@ class Grams:
         unique, places = np.unique(keys, return_inverse=True)
         counts = np.bincount(places, counted, len(unique))
         before = unique // symbols
-        totals = np.bincount(before, counts, contexts)
-        different = np.bincount(before, counts > 0, contexts)
-        return cls(unique, counts, totals, different), places
+        totals = np.bincount(before, counts, contexts + 1)
+        different = np.bincount(before, counts > 0, contexts + 1)
+        return cls(np.append(unique, np.iinfo(np.int64).max), np.append(counts, 0), totals, different), places
 
     def find(self, keys: Array) -> Array:
         """The place of each key, or -1."""
-        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        places = np.searchsorted(self.keys, keys)
         return np.asarray(np.where(self.keys[places] == keys, places, -1))
 
     def interpolate(self, contexts: Array, places: Array, p: Array) -> Array:
         """WB-2, where ``contexts`` and ``places`` are the places of ``h`` and of ``h w``, or -1."""
-        known = contexts >= 0
-        total = np.where(known, self.totals[contexts], 0.0)
-        different = np.where(known, self.different[contexts], 0.0)
-        count = np.where(places >= 0, self.counts[places], 0.0)
+        total, different, count = self.totals[contexts], self.different[contexts], self.counts[places]
         return np.asarray(np.where(total > 0, (count + different * p) / np.maximum(total + different, 1), p))
 
 
@@ -93,7 +91,7 @@ def learn(corpus: Corpus, symbols: int) -> Iterator[Grams]:
         grams, found = Grams.of(keys[whole], offsets[whole] > 0, contexts, symbols)
         places = np.full(len(corpus.ids), -1)
         places[whole] = found
-        contexts = len(grams.keys)
+        contexts = len(grams.keys) - 1
         yield grams
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ from throughtime.engine.random import Key
 from throughtime.errors import ParameterError
 from throughtime.network import Network
 from throughtime.text.vocabularies import Text, Vocabulary
+
+NUMBERS_AT_ONCE = 1 << 24
+"""How many outputs are held in memory when texts are scored."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Beginning(NamedTuple):
 
     prime: Text
     ids: Array
-    """The symbols that were read ``[n]``."""
+    """The symbols of the prime ``[n]``."""
     outputs: Array
     """After the last of them ``[1, K]``."""
     state: NetworkState
@@ -45,11 +48,8 @@ class Beginning(NamedTuple):
 
 def begin(network: Network, vocabulary: Vocabulary, prime: Text, ids: Array, start: int) -> Beginning:
     """Reads a prime. A document begins after the end of the one before, and an empty prime else after ``start``."""
-    if vocabulary.end is not None:
-        ids = np.append(vocabulary.end, ids)
-    elif not len(ids):
-        ids = np.array([start])
-    outputs, state = network.forward(ids[:, None])
+    first = [vocabulary.end] if vocabulary.end is not None else [] if len(ids) else [start]
+    outputs, state = network.forward(np.append(np.array(first, np.int64), ids)[:, None])
     return Beginning(prime, ids, outputs[-1], state)
 
 
@@ -149,11 +149,17 @@ def log_softmax(o: Array) -> Array:
 
 def likelihoods(network: Network, beginning: Beginning, ids: Array, lengths: Array) -> Array:
     """``[N]``: the log-likelihood in nats of the first ``lengths`` of ``ids [T, N]``, given the beginning."""
-    outputs, state, _ = _rows(beginning, np.zeros(ids.shape[1], np.int64))
-    first = outputs[None]
-    later = network.forward(ids[:-1], state)[0] if len(ids) > 1 else first[:0]
-    of_ids = np.take_along_axis(log_softmax(np.concatenate([first, later])), ids[..., None], axis=-1)[..., 0]
-    return np.asarray(np.where(np.arange(len(ids))[:, None] < lengths, of_ids, 0.0).sum(axis=0))
+    T, N = ids.shape
+    at_once = max(1, NUMBERS_AT_ONCE // (T * beginning.outputs.shape[1]))
+    found = np.zeros(N)
+    for rows in (slice(start, start + at_once) for start in range(0, N, at_once)):
+        some = ids[:, rows]
+        outputs, state, _ = _rows(beginning, np.zeros(some.shape[1], np.int64))
+        later = network.forward(some[:-1], state)[0] if T > 1 else outputs[None][:0]
+        p = log_softmax(np.concatenate([outputs[None], later]))  # [T, n, K]
+        of_ids = np.take_along_axis(p, some[..., None], axis=-1)[..., 0]
+        found[rows] = np.where(np.arange(T)[:, None] < lengths[rows], of_ids, 0.0).sum(axis=0)
+    return found
 
 
 def beam_search(
@@ -197,7 +203,9 @@ def beam_search(
     found = [
         Candidate(_text(vocabulary, beginning.prime, ids, stop)[0], float(score), len(ids)) for ids, score in ended
     ]
-    return sorted(found, key=lambda candidate: candidate.loss)[:beams]
+    ranked = sorted(found, key=lambda candidate: candidate.loss)
+    different = {candidate.text: candidate for candidate in reversed(ranked)}  # of equal texts the likeliest
+    return [candidate for candidate in ranked if different[candidate.text] is candidate][:beams]
 
 
 def _text(vocabulary: Vocabulary, prime: Text, ids: Array, stop: Sequence[str]) -> tuple[str, bool]:
@@ -232,10 +240,9 @@ def stops(vocabulary: Vocabulary, stop: str | Sequence[str] | None) -> list[str]
     UnknownSymbol
         If one has a symbol that the model never saw, so that it would never stop there.
     """
-    found = [] if stop is None else [stop] if isinstance(stop, str) else list(stop)
+    found = [] if stop is None else [stop] if isinstance(stop, str) or not isinstance(stop, Iterable) else list(stop)
     for text in found:
         if not isinstance(text, str) or not text:
             raise ParameterError(f"stop must be text that is not empty, or a list of such texts, got {stop!r}")
-        if set(vocabulary.encode(text, what="stop").tolist()) & set(vocabulary.unwritten):
-            vocabulary.ids_of(text)
+        vocabulary.check_known(text, "stop")
     return found

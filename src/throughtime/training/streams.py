@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -43,6 +44,12 @@ class Corpus:
     def predictions(self) -> int:
         """How many symbols have one before them in their sequence."""
         return int(np.maximum(np.diff(self.bounds) - 1, 0).sum())
+
+    @property
+    def predicted(self) -> Array:
+        """The symbols that have one before them in their sequence."""
+        first = self.bounds[:-1][np.diff(self.bounds) > 0]
+        return np.delete(self.ids, first)
 
     def first(self, symbols: int) -> Corpus:
         """So many symbols at the beginning, or all; a sequence may be cut in two."""
@@ -147,26 +154,28 @@ class Streams:
         lengths = pieces[:, 2] - pieces[:, 0]
 
         def queue() -> Iterator[Array]:
-            epoch = 0
-            while True:
-                if len(pieces) > self.batch_size:
-                    yield from pieces[self._order(lengths, generator(key(seed, "order", epoch)))]
-                else:
-                    yield from pieces
-                epoch += 1
+            order = self._permutation(len(pieces), seed, 0)
+            for epoch in count(1):
+                following = self._permutation(len(pieces), seed, epoch)
+                missing = -len(order) % self.rows  # which the next pass fills up
+                yield from pieces[self._alike(order, lengths, generator(key(seed, "alike", epoch)))]
+                yield from pieces[following[:missing]]
+                order = following[missing:]
 
         return self._chunks(queue())
 
-    def _order(self, lengths: Array, draws: np.random.Generator) -> Array:
-        """All pieces at random, but those that are read side by side of like length where each is one chunk."""
-        order = draws.permutation(len(lengths))
-        if lengths.max() > self.seq_len:
+    def _permutation(self, pieces: int, seed: int, epoch: int) -> Array:
+        return generator(key(seed, "order", epoch)).permutation(pieces) if pieces > self.rows else np.arange(pieces)
+
+    def _alike(self, order: Array, lengths: Array, draws: np.random.Generator) -> Array:
+        """The same pieces, those that are read side by side of like length where each is one chunk."""
+        if lengths.max() > self.seq_len or len(lengths) == self.rows:
             return order
         batches: list[Array] = []
-        for start in range(0, len(order), ALIKE * self.batch_size):
-            some = order[start : start + ALIKE * self.batch_size]
+        for start in range(0, len(order), ALIKE * self.rows):
+            some = order[start : start + ALIKE * self.rows]
             some = some[np.argsort(-(-lengths[some] // SIZES), kind="stable")]
-            alike = [some[place : place + self.batch_size] for place in range(0, len(some), self.batch_size)]
+            alike = [some[place : place + self.rows] for place in range(0, len(some), self.rows)]
             *whole, last = alike
             batches += [whole[place] for place in draws.permutation(len(whole))] + [last]
         return np.concatenate(batches)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,9 @@ samplings = st.builds(
     top_k=st.sampled_from([None, 1, 2, 5, 40, 1000]),
     top_p=st.sampled_from([None, 1e-9, 0.3, 0.5, 0.9, 1.0]),
     greedy=st.sampled_from([False, False, False, True]),
+    min_p=st.sampled_from([0.0, 0.0, 0.05, 0.5, 1.0]),
 )
+biases = st.dictionaries(st.integers(0, 29), st.sampled_from([-np.inf, -1.5, 0.0, 2.0]), max_size=5)
 
 
 def first_symbols(o, sampling, key):
@@ -64,6 +68,37 @@ def test_a_text_is_that_of_the_protocol_symbol_by_symbol(sampling, seed, N):
     whole = np.concatenate(list(make().generate(network, o, state, 40, sampling, key)))
     expected = np.concatenate(list(Engine.generate(make(), network, o, state, 40, sampling, key)))
     np.testing.assert_array_equal(whole, expected)
+
+
+@given(samplings, biases, st.sampled_from([0.7, 1.0, 1.5]), seeds, st.integers(1, 4))
+def test_a_text_with_bias_and_penalty_is_that_of_the_protocol(sampling, bias, penalty, seed, N):
+    sampling = replace(sampling, bias=tuple(sorted(bias.items())), repetition_penalty=penalty)
+    network, rng, key = network_of("one-hot", "gru", 30, 9, 30, seed=seed), np.random.default_rng(seed), (seed, 1)
+    o, state, read = rng.normal(size=(N, 30)).astype(np.float32), state_for(network, N), rng.integers(30, size=(70, N))
+    whole = np.concatenate(list(make().generate(network, o, state, 40, sampling, key, read)))
+    expected = np.concatenate(list(Engine.generate(make(), network, o, state, 40, sampling, key, read)))
+    np.testing.assert_array_equal(whole, expected)
+    assert not {symbol for symbol, value in bias.items() if value == -np.inf} & set(whole.ravel().tolist())
+
+
+@given(samplings, seeds, st.integers(1, 4))
+def test_a_bias_of_nought_changes_nothing(sampling, seed, N):
+    """Though the outputs pass through another code then."""
+    network, key = network_of("one-hot", "gru", 30, 9, 30, seed=seed), random.key(seed, "generate")
+    o, state = np.random.default_rng(seed).normal(size=(N, 30)).astype(np.float32), state_for(network, N)
+    whole = np.concatenate(list(make().generate(network, o, state, 40, sampling, key)))
+    biased = replace(sampling, bias=((3, 0.0),))
+    np.testing.assert_array_equal(np.concatenate(list(make().generate(network, o, state, 40, biased, key))), whole)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "min_p", "kept"),
+    [([0.0, 1.0, 2.0], 0.3, {1, 2}), ([0.0, 1.0, 2.0], 0.1, {0, 1, 2}), ([2.0, 1.0, 2.0], 1.0, {0, 2})],
+)
+def test_min_p_keeps_what_has_that_share_of_the_likeliest(outputs, min_p, kept):
+    """The shares are 1, 1/e = 0.37 and 1/e**2 = 0.14."""
+    o = np.tile(np.array(outputs, np.float32), (300, 1))
+    assert set(first_symbols(o, Sampling(min_p=min_p), random.key(1, "generate")).tolist()) == kept
 
 
 def test_pieces_of_any_size_make_up_the_text():

@@ -6,6 +6,7 @@ bytes of A. Radford et al., Language models are unsupervised multitask learners,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -27,19 +28,22 @@ class Subwords(Vocabulary):
 
     Parameters
     ----------
-    tokenizer : tokenizers.Tokenizer
+    letters : sequence of str
+        The parts by id, each byte written as GPT-2's encoding writes it.
+    merges : sequence of pairs
+        Which two parts become one, the most frequent first.
     ends : bool, default False
     """
 
     level = "bpe"
     called = "part of a word"
 
-    def __init__(self, tokenizer: Any, ends: bool = False) -> None:
-        self.tokenizer = tokenizer
-        letters = _bytes_of_letters()
-        size = tokenizer.get_vocab_size()
-        self.parts = [bytes(letters[letter] for letter in tokenizer.id_to_token(place)) for place in range(size)]
-        super().__init__(size, ends)
+    def __init__(self, letters: Sequence[str], merges: Sequence[tuple[str, str]], ends: bool = False) -> None:
+        self.letters, self.merges = list(letters), list(merges)
+        bytes_of = _bytes_of_letters()
+        self.parts = [bytes(bytes_of[letter] for letter in part) for part in letters]
+        self.tokenizer = _tokenizer(self.letters, self.merges)
+        super().__init__(len(self.parts), ends)
 
     @classmethod
     def of(cls, texts: Sequence[Text], *, vocab_size: int | None = None, ends: bool = False) -> Self:
@@ -48,15 +52,16 @@ class Subwords(Vocabulary):
         chosen = max(2 * BYTES, min(MOST_PARTS, length // CHARACTERS_A_PART)) if vocab_size is None else vocab_size
         if chosen < BYTES + ends:
             raise ParameterError(f"vocab_size must have room for the {BYTES} bytes at level='bpe', got {vocab_size}")
-        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer = _tokenizer([], [])
         trainer = tokenizers.trainers.BpeTrainer(
             vocab_size=chosen - ends,
             show_progress=False,
             initial_alphabet=sorted(_bytes_of_letters()),
         )
         tokenizer.train_from_iterator((_whole(text) for text in texts), trainer)
-        return cls(tokenizer, ends)
+        model = json.loads(tokenizer.to_str())["model"]
+        letters = sorted(model["vocab"], key=model["vocab"].get)
+        return cls(letters, [(left, right) for left, right in model["merges"]], ends)
 
     @property
     def known(self) -> list[str]:
@@ -73,30 +78,36 @@ class Subwords(Vocabulary):
         return [place for place, part in enumerate(self.known) if part == symbol]
 
     def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:
-        return type(self)(self.tokenizer, self.ends or ends), np.arange(len(self))
+        return type(self)(self.letters, self.merges, self.ends or ends), np.arange(len(self))
 
     def writer(self, after: Text = "") -> Writer:
         return _PartWriter(self, after)
 
     def to_json(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer.to_str()}
+        return {"parts": self.letters, "merges": [list(pair) for pair in self.merges]}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any], ends: bool) -> Self:
-        stored = fields.get("tokenizer")
-        if not isinstance(stored, str):
+        letters, merges = fields.get("parts"), fields.get("merges")
+        if not isinstance(letters, list) or not isinstance(merges, list):
             raise ModelFileError("the model file is damaged: it has no vocabulary")
-        tokenizers = _library()
-        try:
-            return cls(tokenizers.Tokenizer.from_str(stored), ends)
-        except Exception as error:  # the library raises nothing more definite
-            raise ModelFileError(f"the model file is damaged: its vocabulary cannot be read: {error}") from error
+        strings = all(isinstance(part, str) and part for part in letters)
+        if not strings or len(set(letters)) != len(letters) or not set(_bytes_of_letters()) <= set(letters):
+            raise ModelFileError("the model file is damaged: its vocabulary lacks a byte, or has a part twice")
+        if set("".join(letters)) - set(_bytes_of_letters()):
+            raise ModelFileError("the model file is damaged: its vocabulary has a part that is not made of bytes")
+        known = set(letters)
+        for pair in merges:
+            fits = isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+            if not fits or not {*pair, "".join(pair)} <= known:
+                raise ModelFileError("the model file is damaged: its vocabulary joins parts that it does not have")
+        return cls(letters, [(left, right) for left, right in merges], ends)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "tokenizer": self.tokenizer.to_str()}
+        return {name: value for name, value in vars(self).items() if name != "tokenizer"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, tokenizer=_library().Tokenizer.from_str(state["tokenizer"]))
+        vars(self).update(state, tokenizer=_tokenizer(state["letters"], state["merges"]))
 
 
 class _PartWriter(Writer):
@@ -110,6 +121,14 @@ class _PartWriter(Writer):
 
     def finish(self) -> str:
         return self.decoder.decode(b"", final=True)
+
+
+def _tokenizer(letters: Sequence[str], merges: Sequence[tuple[str, str]]) -> Any:
+    tokenizers = _library()
+    places = {part: place for place, part in enumerate(letters)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=places, merges=list(merges)))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer
 
 
 def _library() -> Any:

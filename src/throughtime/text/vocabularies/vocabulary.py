@@ -145,6 +145,10 @@ class Vocabulary(ABC):
         ids = self.encode(text, unknown=unknown)
         return np.concatenate([[self.size], ids, [self.size]]).astype(self.dtype) if self.ends else ids
 
+    def normal(self, text: Text) -> Text:
+        """The text as it would be written by a model that knows all its symbols."""
+        return text
+
     def decode(self, ids: Array) -> str:
         """The text of these ids; the end of a document is nothing."""
         writer = self.writer()
@@ -171,6 +175,10 @@ class Vocabulary(ABC):
     @abstractmethod
     def places_of(self, symbol: Any) -> list[int]:
         """The ids of a symbol, none if it is not known."""
+
+    def check_known(self, text: Text, what: str) -> None:
+        """Raises :class:`UnknownSymbol` if the text has a symbol that is never written."""
+        self.encode(text, what=what)
 
     @abstractmethod
     def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -47,22 +47,9 @@ def split(text: str) -> Iterator[str]:
             yield found[0]
 
 
-def join(symbols: Sequence[str], after: str = "") -> str:
-    """The text of these symbols, which goes on after another."""
-    parts = []
-    in_word = bool(re.search(r"\w$|<unk>$", after))
-    spaced = after[-1:].isspace()
-    for symbol in symbols:
-        is_word = _is_word(symbol)
-        if in_word and is_word:
-            parts.append(" ")
-        parts.append(symbol.lstrip(" ") if spaced else symbol)
-        in_word, spaced = is_word, symbol[-1:].isspace()
-    return "".join(parts)
-
-
-def _is_word(symbol: str) -> bool:
-    return symbol == UNKNOWN or bool(re.match(r"\w", symbol))
+def join(symbols: Iterable[str]) -> str:
+    """The text of these symbols."""
+    return _WordWriter().join(symbols)
 
 
 class Words(Vocabulary):
@@ -124,11 +111,18 @@ class Words(Vocabulary):
         marks = [self.places.get(f"{before}{bare}{behind}") for before in ("", " ") for behind in ("", " ")]
         return sorted({*exact, *(place for place in marks if place is not None)}) if bare == symbol else exact
 
+    def check_known(self, text: Text, what: str) -> None:
+        for symbol in split(_checked(text)):
+            self.ids_of(symbol)
+
     def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:
         return type(self)(self.words[:-1], self.ends or ends), np.arange(len(self))
 
     def writer(self, after: Text = "") -> Writer:
-        return _WordWriter(self, after if isinstance(after, str) else "")
+        return _WordWriter(self.words, after if isinstance(after, str) else "")
+
+    def normal(self, text: Text) -> Text:
+        return join(split(_checked(text)))
 
     def to_json(self) -> dict[str, Any]:
         return {"words": self.words[:-1]}
@@ -144,15 +138,23 @@ class Words(Vocabulary):
 
 
 class _WordWriter(Writer):
-    def __init__(self, vocabulary: Words, after: str) -> None:
-        self.vocabulary = vocabulary
-        self.after = after
+    def __init__(self, words: Sequence[str] = (), after: str = "") -> None:
+        self.words = words
+        self.in_word = bool(re.search(r"\w\Z", after))
+        self.spaced = after[-1:].isspace()
 
     def write(self, ids: Array) -> str:
-        words = self.vocabulary.words
-        text = join([words[i] for i in ids.tolist() if i < len(words)], self.after)
-        self.after = text or self.after
-        return text
+        return self.join(self.words[i] for i in ids.tolist() if i < len(self.words))
+
+    def join(self, symbols: Iterable[str]) -> str:
+        parts = []
+        for symbol in symbols:
+            is_word = symbol == UNKNOWN or bool(re.match(r"\w", symbol))
+            if self.in_word and is_word:
+                parts.append(" ")
+            parts.append(symbol.lstrip(" ") if self.spaced else symbol)
+            self.in_word, self.spaced = is_word, symbol[-1:].isspace()
+        return "".join(parts)
 
 
 def _checked(text: Text) -> str:
