@@ -13,6 +13,7 @@ our own engines; what is not is on record here. Nats per symbol, less is better.
                scoring (Krueger et al., 2017)
     averaged   the mean of the weights over the last quarter of the steps, under the same falling learning rate
     constant   the learning rate does not fall; and averaged, as above
+    both       normed, and constant
 
     python benchmarks/regularisation.py   # adds a record to benchmarks/results/regularisation.jsonl; takes an hour
 """
@@ -54,7 +55,8 @@ TEXTS = {
     "package logging": ("char", lambda: package("logging")),
     "language reference": ("word", lambda: "\n\n".join(text for _, text in sorted(topics.items()))),
 }
-VARIANTS = ("plain", "tied", "normed", "zoneout", "averaged", "constant")
+VARIANTS = ("plain", "tied", "normed", "zoneout", "averaged", "constant", "both")
+NORMED, CONSTANT, MEAN = ("normed", "both"), ("constant", "both"), ("averaged", "constant", "both")
 
 
 class Lstm(nn.Module):
@@ -72,23 +74,23 @@ class Lstm(nn.Module):
             self.b[H : 2 * H] = 1.0
         self.V = nn.Parameter(nn.init.xavier_uniform_(torch.empty(H, E if variant == "tied" else K)))
         self.c = nn.Parameter(torch.zeros(K))
-        if variant == "normed":
+        if variant in NORMED:
             self.norm_x, self.norm_h, self.norm_c = nn.LayerNorm(4 * H), nn.LayerNorm(4 * H), nn.LayerNorm(H)
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         h, c = state
         a_x = self.table[x] @ self.U
-        if self.variant == "normed":
+        if self.variant in NORMED:
             a_x = self.norm_x(a_x)
         a_x = a_x + self.b
         hidden = []
         for a_t in a_x:
             a_h = h @ self.W
-            if self.variant == "normed":
+            if self.variant in NORMED:
                 a_h = self.norm_h(a_h)
             i, f, g, o = (a_t + a_h).chunk(4, 1)
             c_new = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h_new = o.sigmoid() * (self.norm_c(c_new) if self.variant == "normed" else c_new).tanh()
+            h_new = o.sigmoid() * (self.norm_c(c_new) if self.variant in NORMED else c_new).tanh()
             if self.variant == "zoneout":
                 h, c = self._keep(h, h_new, 0.05), self._keep(c, c_new, 0.5)
             else:
@@ -137,7 +139,7 @@ def train(lesson: Lesson, variant: str, seed: int) -> float:
     streams = Streams(lesson.learned, rows, SEQ_LEN, restart_every=RESTART_EVERY)
     steps = PASSES * streams.steps_per_epoch
     adam = torch.optim.Adam(net.parameters(), lr=RATE)
-    schedule = schedules.get("constant" if variant == "constant" else "cosine")
+    schedule = schedules.get("constant" if variant in CONSTANT else "cosine")
     state = (torch.zeros(streams.rows, H), torch.zeros(streams.rows, H))
     mean, counted = [torch.zeros_like(w) for w in net.parameters()], 0
     for step, chunk in zip(range(steps), streams.endless(seed), strict=False):
@@ -151,7 +153,7 @@ def train(lesson: Lesson, variant: str, seed: int) -> float:
             counted += 1
             for total, w in zip(mean, net.parameters(), strict=True):
                 total += w.detach()
-    if variant in ("averaged", "constant"):
+    if variant in MEAN:
         with torch.no_grad():
             for total, w in zip(mean, net.parameters(), strict=True):
                 w.copy_(total / counted)

@@ -62,6 +62,8 @@ def shortened(words):
     words = list(words)
     if "--minutes" in words:
         words[words.index("--minutes") + 1] = MINUTES
+    elif words[:1] == ["train"] and not {"--epochs", "--max-steps"} & set(words):
+        words += ["--epochs", "2"]
     elif words[:1] == ["demo"]:
         words += ["--minutes", MINUTES]
     elif words[:1] == ["bench"]:
@@ -167,6 +169,7 @@ def test_a_block_that_is_not_closed_is_found():
         (["bench", "--quick"], ["bench", "--quick", "--rounds", "1", "--only", "step lstm 32"]),
         (["train", "a", "--minutes", "5", "-q"], ["train", "a", "--minutes", MINUTES, "-q"]),
         (["train", "a", "--epochs", "1"], ["train", "a", "--epochs", "1"]),
+        (["train", "a"], ["train", "a", "--epochs", "2"]),
     ],
     ids=lambda words: " ".join(words),
 )

@@ -153,6 +153,7 @@ BAD = [
     *[("weight_decay", value) for value in (-0.1, math.inf)],
     *[("clip_norm", value) for value in (0, -1.0, math.inf)],
     *[("clip_value", value) for value in (0.0, "1")],
+    *[("averaging", value) for value in (1.0, -0.1, None)],
     *[("validation", value) for value in (1.0, -0.1, None)],
     *[("early_stopping", value) for value in (1, None)],
     *[("patience", value) for value in (0, 1.5)],

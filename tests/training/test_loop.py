@@ -367,3 +367,50 @@ def test_in_a_group_too_the_weights_before_the_last_update_are_kept():
     reference = Recorder()
     run(training(9, rule=spoiling(99, np.nan), callbacks=[reference]))
     assert_same_weights(broken.network.parameters, reference.weights[3])
+
+
+# ---------------------------------------------------------------------- the mean of the last weights
+
+
+def mean_of(weights):
+    return {name: np.mean([of[name] for of in weights], axis=0) for name in weights[0]}
+
+
+@pytest.mark.parametrize(("averaging", "steps"), [(0.5, [4, 5, 6]), (0.34, [4, 5, 6]), (0.2, [5, 6]), (0.01, [6])])
+@pytest.mark.parametrize("engine", ["numpy", ThreeAtOnce])
+def test_the_mean_of_the_last_weights_is_kept(averaging, steps, engine):
+    recorder = Recorder()
+    run(training(6, callbacks=[recorder]))
+    averaged = run(training(6, averaging=averaging, engine=engine if engine == "numpy" else engine()))
+    for name, w in mean_of([recorder.weights[step] for step in steps]).items():
+        np.testing.assert_allclose(averaged.network.parameters[name], w, rtol=HAND, atol=HAND)
+
+
+def test_the_last_validation_scores_the_mean():
+    seen = []
+    averaged = training(6, averaging=0.5, validate_every=3, validate=lambda: seen.append(weights()) or 1.0)
+
+    def weights():
+        return {name: w.copy() for name, w in averaged.network.parameters.items()}
+
+    run(averaged)
+    plain = run(training(6)).network.parameters
+    assert_same_weights(seen[1], weights())
+    assert any(not np.array_equal(w, plain[name]) for name, w in weights().items())
+
+
+@pytest.mark.parametrize("stop_at", [2, 5])
+def test_what_ends_early_keeps_the_mean_of_what_there_is(stop_at):
+    recorder = Recorder(stop_at)
+    ended = run(training(6, averaging=0.5, callbacks=[recorder]))
+    expected = [recorder.weights[step] for step in range(1, stop_at + 1) if step >= 4] or [recorder.weights[stop_at]]
+    for name, w in mean_of(expected).items():
+        np.testing.assert_allclose(ended.network.parameters[name], w, rtol=HAND, atol=HAND)
+
+
+def test_of_many_steps_about_a_hundred_are_taken():
+    plan = Plan(10_000, 0.1, Constant(), seed=1, averaging=0.25)
+    taken = [step for step in range(1, 10_001) if plan.averages(step)]
+    assert len(taken) == 100
+    assert taken[-1] == 10_000
+    assert taken[0] > 7_500

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
+from throughtime.network import Network
+from throughtime.text.learning import network
 from throughtime.text.model_file import Fitted
+from throughtime.text.sizing import Sizes
 from throughtime.text.vocabularies import Text, Vocabulary
 
 if TYPE_CHECKING:
@@ -74,6 +78,15 @@ def widen(vocabulary: Vocabulary, texts: Sequence[Text], ends: bool) -> Wider:
             "another script or language; train a new model"
         )
     return Wider(*vocabulary.extended(texts, ends))
+
+
+def go_on(model: TextGenerator, before: Fitted, wider: Wider, engine: Any, seed: int) -> tuple[Network, Sizes]:
+    """A network that begins with the weights of the one before, and its sizes; dropout may be another."""
+    sizes = before.sizes if model.dropout is None else replace(before.sizes, dropout=float(model.dropout))
+    net = network(model, before.cell, len(wider.vocabulary), sizes, engine=engine, random_state=seed)
+    shapes = {name: w.shape for name, w in net.parameters.items()}
+    net.set_parameters(widened(before.network.parameters, shapes, wider.places))
+    return net, sizes
 
 
 def widened(parameters: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], places: Array) -> dict[str, Array]:

@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -83,6 +82,8 @@ class TextGenerator(TrainedText):
         Largest norm of the whole gradient.
     clip_value : float or None, default None
         Largest element of the gradient, clipped first.
+    averaging : float, default 0
+        Share of the steps, the last ones, of whose weights the mean is kept (Polyak and Juditsky, 1992).
     validation : float, default 0.1
         Share of the text, its end, that is only scored.
     early_stopping : bool, default False
@@ -161,6 +162,7 @@ class TextGenerator(TrainedText):
         weight_decay: float | None = None,
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
+        averaging: float = 0.0,
         validation: float = 0.1,
         early_stopping: bool = False,
         patience: int = 5,
@@ -194,6 +196,7 @@ class TextGenerator(TrainedText):
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.clip_value = clip_value
+        self.averaging = averaging
         self.validation = validation
         self.early_stopping = early_stopping
         self.patience = patience
@@ -253,36 +256,27 @@ class TextGenerator(TrainedText):
             """Seconds, without those of a cold compile, which no budget covers."""
             return time.perf_counter() - began - (meter.compile_seconds - compiled_before)
 
+        seed = random.seed_of(self.random_state)
         reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
         self._tell_left_out(reading, encoding)
-        self._prepare(
-            reading.texts, len(reading.texts) > 1 or split is not None or column is not None, optimizer, spent
-        )
-        return self
-
-    def _prepare(self, texts: Sequence[Text], ends: bool, optimizer: Optimizer, spent: Callable[[], float]) -> None:
-        seed = random.seed_of(self.random_state)
+        ends = len(reading.texts) > 1 or split is not None or column is not None
         before = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
-        if before is None:
-            vocabulary = level(self.level).of(texts, vocab_size=self.vocab_size, ends=ends)
-        else:
+        if before is not None:
             adapting.check_same(self, before)
-            wider = adapting.widen(before.vocabulary, texts, ends)
-            vocabulary = wider.vocabulary
+            wider = adapting.widen(before.vocabulary, reading.texts, ends)
             self._tell_added(wider.added)
-        lesson = prepare(vocabulary, texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
+            vocabulary = wider.vocabulary
+        else:
+            vocabulary = level(self.level).of(reading.texts, vocab_size=self.vocab_size, ends=ends)
+        lesson = prepare(vocabulary, reading.texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
         counted = baseline(lesson.learned, lesson.held_out, len(vocabulary)) if self.validation else None
         cell, engine = resolve_cell(self.cell, self.activation), self._engine()
-        if before is None:
-            sizes = choose_sizes(self, cell, optimizer, lesson, engine, spent)
-        else:
-            sizes = replace(before.sizes, dropout=before.sizes.dropout if self.dropout is None else float(self.dropout))
-        net = network(
-            self, cell, len(vocabulary), sizes, engine=engine, initializer=self.initializer, random_state=seed
-        )
         if before is not None:
-            shapes = {name: w.shape for name, w in net.parameters.items()}
-            net.set_parameters(adapting.widened(before.network.parameters, shapes, wider.places))
+            net, sizes = adapting.go_on(self, before, wider, engine, seed)
+        else:
+            sizes = choose_sizes(self, cell, optimizer, lesson, engine, spent)
+            drawn = {"initializer": self.initializer, "random_state": seed}
+            net = network(self, cell, len(vocabulary), sizes, engine=engine, **drawn)
         self._keep(
             Fitted(
                 network=net,
@@ -294,11 +288,12 @@ class TextGenerator(TrainedText):
                 sizes=sizes,
                 start=_start(lesson),
                 baseline=counted,
-                documents=_documents(vocabulary, texts, before),
+                documents=_documents(vocabulary, reading.texts, before),
             )
         )
         self.symbols_ = lesson.symbols
         self._train(optimizer, lesson, spent, fine_tuning=before is not None)
+        return self
 
     def _tell_left_out(self, reading: Reading, encoding: str) -> None:
         if reading.left_out:

@@ -126,6 +126,7 @@ def make_plan(
         schedule=schedules.get(model.schedule),
         seed=seed,
         bptt_truncate=model.bptt_truncate,
+        averaging=float(model.averaging),
         patience=model.patience if model.early_stopping else None,
     )
     step_seconds = seconds_per_step(network, optimizer, plan, streams)

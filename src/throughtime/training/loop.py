@@ -29,6 +29,8 @@ class Plan:
 
     ``validate_every`` and ``patience`` (how many validations without a better one end the training, the best weights
     being kept) may be None: never. ``guard`` is a number of seconds after which the clock ends the training.
+    ``averaging`` is the share of the steps, the last ones, of whose weights the mean is kept (Polyak and Juditsky,
+    1992; Izmailov et al., 2018).
     """
 
     max_steps: int
@@ -39,6 +41,26 @@ class Plan:
     validate_every: int | None = None
     patience: int | None = None
     guard: float | None = None
+    averaging: float = 0.0
+
+    @property
+    def averaged_steps(self) -> int:
+        """How many of the last steps are averaged over."""
+        return math.ceil(self.averaging * self.max_steps)
+
+    @property
+    def average_every(self) -> int:
+        """So many steps apart the weights are taken, the last ones among them."""
+        return max(1, self.averaged_steps // MOST_AVERAGED)
+
+    def averages(self, step: int) -> bool:
+        """Whether the weights after a step are taken into the mean."""
+        left = self.max_steps - step
+        return left < self.averaged_steps and left % self.average_every == 0
+
+
+MOST_AVERAGED = 100
+"""About how many weights a mean is made of: more of them, closer together, add nothing."""
 
 
 class Training:
@@ -76,6 +98,9 @@ class Training:
         self.stopped: str | None = None
         self.before: Mapping[str, Array] | None = None
         """The weights before the last update: what is gone back to if that was no good."""
+        self._total: dict[str, Array] = {}
+        """The sum of the weights that are averaged over, and how many they are."""
+        self._averaged = 0
         self._best: dict[str, Array] | None = None
         """The weights of the best validation, where there is a patience."""
 
@@ -116,7 +141,11 @@ class Training:
             self.seconds = time.perf_counter() - began
             if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
                 self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
+            if plan.averages(self.step):
+                self._add_weights()
+            self._average_at_the_end()
             self._tell(Callback.on_step)
+            self._average_at_the_end()  # where a callback has ended it
             if self._validates():
                 self._score()
 
@@ -160,9 +189,11 @@ class Training:
             return 1
         if any(callback.every_step and type(callback).on_step is not Callback.on_step for callback in self.callbacks):
             return 1
-        left = self.plan.max_steps - self.step
-        every = self.plan.validate_every
-        return min(most, left, every - self.step % every if every else left)
+        plan = self.plan
+        left = plan.max_steps - self.step
+        every = plan.validate_every
+        most = min(most, left, every - self.step % every if every else left)
+        return next((size for size in range(1, most) if plan.averages(self.step + size)), most)
 
     def _record(self, results: Sequence[StepResult], group: Sequence[Chunk]) -> None:
         for result, chunk in zip(results, group, strict=False):
@@ -180,6 +211,16 @@ class Training:
             self.network.set_parameters(self.before)
         self.stopped = reason
         raise NonFiniteLoss(f"{reason}; the last good weights are kept. Try a smaller learning_rate, or clip_norm.")
+
+    def _add_weights(self) -> None:
+        self._averaged += 1
+        for name, w in self.network.parameters.items():
+            self._total[name] = self._total.get(name, 0.0) + w.astype(np.float64)
+
+    def _average_at_the_end(self) -> None:
+        if self._averaged and (self.stopped is not None or self.step == self.plan.max_steps):
+            self.network.set_parameters({name: total / self._averaged for name, total in self._total.items()})
+            self._averaged = 0
 
     def _validates(self) -> bool:
         every = self.plan.validate_every
