@@ -76,7 +76,8 @@ def table(record: dict[str, Any]) -> str:
 def defaults_table(record: dict[str, Any]) -> str:
     """The losses of the defaults beside those of counting, in Markdown."""
     rows = [
-        f"| {row['text']} | {row['characters']:,} | {row['nats']:.3f} | {row['ngram_nats']:.3f} ({row['ngram_order']}) |"
+        f"| {row['text']} | {row['characters']:,} "
+        f"| {row['nats']:.3f} | {row['ngram_nats']:.3f} ({row['ngram_order']}) |"
         for row in record["rows"]
     ]
     head = ["| text | characters | network | n-gram of the best order |", "|---|---|---|---|"]

@@ -9,6 +9,7 @@ our own engines; what is not is on record here. Nats per symbol, less is better.
                2017; Inan et al., 2017)
     normed     layer normalisation of the pre-activations, x U and h W apart, and of the memory (Ba et al., 2016, eq. 20
                to 22)
+    summed     layer normalisation of the sum x U + h W, gate by gate, and nothing else
     zoneout    each state keeps its value with probability 0.5 (memory) and 0.05 (hidden), in training; their mean in
                scoring (Krueger et al., 2017)
     averaged   the mean of the weights over the last quarter of the steps, under the same falling learning rate
@@ -55,7 +56,7 @@ TEXTS = {
     "package logging": ("char", lambda: package("logging")),
     "language reference": ("word", lambda: "\n\n".join(text for _, text in sorted(topics.items()))),
 }
-VARIANTS = ("plain", "tied", "normed", "zoneout", "averaged", "constant", "both")
+VARIANTS = ("plain", "tied", "normed", "summed", "zoneout", "averaged", "constant", "both")
 NORMED, CONSTANT, MEAN = ("normed", "both"), ("constant", "both"), ("averaged", "constant", "both")
 
 
@@ -76,19 +77,26 @@ class Lstm(nn.Module):
         self.c = nn.Parameter(torch.zeros(K))
         if variant in NORMED:
             self.norm_x, self.norm_h, self.norm_c = nn.LayerNorm(4 * H), nn.LayerNorm(4 * H), nn.LayerNorm(H)
+        if variant == "summed":
+            self.gain = nn.Parameter(torch.ones(4 * H))
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         h, c = state
         a_x = self.table[x] @ self.U
         if self.variant in NORMED:
             a_x = self.norm_x(a_x)
-        a_x = a_x + self.b
+        if self.variant != "summed":
+            a_x = a_x + self.b
         hidden = []
         for a_t in a_x:
             a_h = h @ self.W
             if self.variant in NORMED:
                 a_h = self.norm_h(a_h)
-            i, f, g, o = (a_t + a_h).chunk(4, 1)
+            a = a_t + a_h
+            if self.variant == "summed":
+                gates = a.unflatten(1, (4, H))
+                a = nn.functional.layer_norm(gates, (H,)).flatten(1) * self.gain + self.b
+            i, f, g, o = a.chunk(4, 1)
             c_new = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h_new = o.sigmoid() * (self.norm_c(c_new) if self.variant in NORMED else c_new).tanh()
             if self.variant == "zoneout":
