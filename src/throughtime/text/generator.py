@@ -53,12 +53,12 @@ class TextGenerator(TrainedText):
     residual : bool, default False
         Shortcuts around the layers above the first.
     embedding_size : int or None, default None
-        Numbers that stand for a symbol; 0: one-hot; None: 64 with ``minutes``, else 0.
+        Numbers that stand for a symbol; 0: one-hot; None: 128.
     initializer : str or Initializer, default "glorot"
         ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
     dropout : float or None, default None
-        Share of each recurrent layer's outputs dropped in training; None: with ``minutes`` from how often the text is
-        read in them, else 0.
+        Share of each recurrent layer's outputs dropped in training; None: 0.04 for each pass over the
+        text, at most 0.6.
     variational_dropout : float, default 0
         The same with one mask for all steps of a chunk.
     seq_len : int, default 64
