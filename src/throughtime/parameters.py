@@ -89,7 +89,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "residual": _switch(False, "shortcuts around the layers above the first"),
     "embedding_size": _count(None, "numbers that stand for a symbol; 0: one-hot; None: 128", low=0),
     "initializer": Parameter("glorot", "initial weights: uniform, normal, identity, glorot or orthogonal", object),
-    "dropout": _share(None, "share of each recurrent layer's outputs dropped in training; None: from the passes over the data"),
+    "dropout": _share(
+        None, "share of each recurrent layer's outputs dropped in training; None: from the passes over the data"
+    ),
     "variational_dropout": _share(0.0, "the same with one mask for all steps of a chunk"),
     "seq_len": _count(64, "steps of a chunk: the gradient goes back to its start, the state is carried on"),
     "bptt_truncate": _count(None, "each output's gradient goes back this many transitions; None: the chunk", low=0),

@@ -1,29 +1,11 @@
-"""How long to train, worked by hand."""
+"""What is chosen where nobody said, worked by hand."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from throughtime.text import sizing
-from throughtime.text.sizing import Duration
 
-GIVEN = {"epochs": None, "max_steps": None, "seconds": None}
-SITUATION = {
-    "steps_per_epoch": 40,
-    "symbols": 65,
-    "symbols_per_step": 10.0,
-    "validation_symbols": 0,
-    "step_seconds": 0.5,
-}
-
-SITUATIONS = st.fixed_dictionaries(
-    {
-        "steps_per_epoch": st.integers(1, 1000),
-        "symbols_per_step": st.floats(1, 1e4),
-        "validation_symbols": st.integers(0, 10**6),
-        "step_seconds": st.floats(1e-5, 10),
-    }
-)
 thorough = settings(max_examples=200)
 
 
@@ -57,69 +39,12 @@ def test_more_time_or_text_is_never_a_smaller_network(seconds, factor, predictio
     assert size <= for_budget(**situation | {"predictions": int(predictions * factor)})[0]
 
 
-def duration(**changes):
-    return sizing.duration(**GIVEN | SITUATION | changes)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"max_steps": 100}, Duration(100, None, 50.0)),
-        ({"epochs": 3}, Duration(120, None, 60.0)),
-        ({}, Duration(600, None, 300.0)),  # fifteen epochs
-        ({"seconds": 120.0}, Duration(240, None, 120.0)),
-        ({"seconds": 1e-9}, Duration(1, None, 0.5)),  # one step at least
-        ({"seconds": -3.0}, Duration(1, None, 0.5)),  # the budget was spent before
-    ],
-)
-def test_without_validation(given, expected):
-    assert duration(**given) == expected
-
-
-def test_validation_is_a_twentieth_of_the_training_apart():
-    """30 symbols cost the time of 3 steps forward, a third of it, so 0.5 s; 20 times that is 10 s."""
-    assert duration(max_steps=1000, validation_symbols=30) == Duration(1000, 50, 510.0)
-
-
-def test_validation_is_rarer_where_it_would_cost_more_than_a_tenth():
-    """60 symbols cost the time of 2 steps, so it takes place every 20 steps, not every 5."""
-    assert duration(max_steps=100, validation_symbols=60) == Duration(100, 20, 55.0)
-
-
-def test_a_budget_leaves_time_for_validation():
-    """In 60 s there is time for 120 steps, with validation (0.5 s) every 10 steps for 109, and 11 validations."""
-    found = duration(seconds=60.0, validation_symbols=30)
-    assert found.validate_every == 10
-    assert 105 <= found.max_steps <= 110
-    assert 57 < found.seconds <= 60
-
-
-@thorough
-@given(SITUATIONS, st.floats(-1, 10_000))
-def test_a_budget_is_kept(situation, seconds):
-    found = duration(seconds=seconds, **situation)
-    assert found.max_steps == 1 or found.seconds <= seconds
-
-
-@thorough
-@given(SITUATIONS, st.floats(0.01, 10_000), st.floats(1, 3))
-def test_more_time_is_never_fewer_steps(situation, seconds, factor):
-    assert duration(seconds=seconds, **situation).max_steps <= duration(seconds=seconds * factor, **situation).max_steps
-
-
-@thorough
-@given(SITUATIONS, st.integers(1, 10**5))
-def test_more_steps_never_take_less_time(situation, steps):
-    assert duration(max_steps=steps, **situation).seconds <= duration(max_steps=steps + 1, **situation).seconds
-
-
 @pytest.mark.parametrize(
     ("steps_per_epoch", "symbols", "steps"),
     [(1, 65, 15), (100, 65, 1500), (100, 8000, 1000), (1000, 65, 15_000), (5000, 65, 20_000), (10**6, 8000, 20_000)],
 )
 def test_steps_where_nobody_said_how_long(steps_per_epoch, symbols, steps):
     assert sizing.steps_of(None, None, steps_per_epoch, symbols) == steps
-    assert duration(steps_per_epoch=steps_per_epoch, symbols=symbols).max_steps == steps
 
 
 @given(st.integers(1, 10**8), st.integers(1, 10**8))

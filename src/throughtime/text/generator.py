@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -12,24 +11,21 @@ import numpy as np
 
 from throughtime import files
 from throughtime.cells import Cell
-from throughtime.engine import make as make_engine
 from throughtime.engine import random
 from throughtime.engine.protocol import Array
-from throughtime.errors import ParameterError
 from throughtime.estimator import parameters_to_json, resolve_cell
-from throughtime.initializers import get as get_initializer
-from throughtime.optimizers import Optimizer, schedules
+from throughtime.optimizers import Optimizer
 from throughtime.text import adapting
 from throughtime.text.documents import Split
-from throughtime.text.learning import choose_sizes, make_plan, network, scoring_streams, training_streams
+from throughtime.text.learning import choose_sizes, network, plan_training, scoring_streams, training_streams
 from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare
 from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Reading, Sources, read
 from throughtime.text.trained import TrainedText
 from throughtime.text.vocabularies import Text, Vocabulary, level
 from throughtime.text.witten_bell import baseline
-from throughtime.training import Callback, History, Training, mean_loss
-from throughtime.training.progress import Progress, say
+from throughtime.training import History, Training, mean_loss
+from throughtime.training.progress import Progress
 
 
 class TextGenerator(TrainedText):
@@ -247,15 +243,8 @@ class TextGenerator(TrainedText):
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
-        began = time.perf_counter()
         optimizer = self.check()
-        meter = make_engine(self._engine(), self.dtype)
-        compiled_before = meter.compile_seconds
-
-        def spent() -> float:
-            """Seconds, without those of a cold compile, which no budget covers."""
-            return time.perf_counter() - began - (meter.compile_seconds - compiled_before)
-
+        spent = self._clock()
         seed = random.seed_of(self.random_state)
         reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
         self._tell_left_out(reading, encoding)
@@ -310,42 +299,8 @@ class TextGenerator(TrainedText):
             self._say(f"the vocabulary grows by {len(symbols)} symbols that the model did not know: {examples}")
 
     def check(self) -> Optimizer:
-        """Checks all parameters, which ``fit`` does before it reads or builds anything; returns the optimizer.
-
-        Raises
-        ------
-        ParameterError
-            For the first parameter whose value makes no sense.
-        """
-        self.check_parameters()
         level(self.level)
-        resolve_cell(self.cell, self.activation)
-        get_initializer(self.initializer)
-        schedules.get(self.schedule)
-        engine = make_engine(self._engine(), self.dtype)
-        if self.bptt_truncate is not None and not engine.truncates:
-            raise ParameterError(
-                f"bptt_truncate runs on the engine 'numpy', not on {engine.name!r}; leave engine='auto'"
-            )
-        if sum(value is not None for value in (self.epochs, self.max_steps, self.minutes)) > 1:
-            raise ParameterError("epochs, max_steps and minutes each say how long to train; give one of them")
-        if self.early_stopping and not self.validation:
-            raise ParameterError("early_stopping needs a validation part; give validation, such as 0.1")
-        if not isinstance(self.callbacks, Sequence) or not all(isinstance(c, Callback) for c in self.callbacks):
-            raise ParameterError(f"callbacks must be a list of throughtime.training.Callback, got {self.callbacks!r}")
-        if not isinstance(
-            self.random_state, (np.random.Generator, np.random.RandomState)
-        ):  # which drawing would advance
-            random.seed_of(self.random_state)
-        if schedules.get(self.schedule).name == "plateau" and not self.validation:
-            raise ParameterError("schedule='plateau' needs a validation part; give validation, such as 0.1")
-        return Optimizer(
-            self.optimizer, clip_value=self.clip_value, clip_norm=self.clip_norm, weight_decay=self.weight_decay
-        )
-
-    def _engine(self) -> Any:
-        """What ``auto`` is for these parameters."""
-        return "numpy" if self.engine == "auto" and self.bptt_truncate is not None else self.engine
+        return super().check()
 
     def _keep(self, fitted: Fitted) -> None:
         self.fitted_ = fitted
@@ -366,7 +321,7 @@ class TextGenerator(TrainedText):
         streams = training_streams(self, lesson.learned)
         self.batch_size_ = streams.rows
         share = adapting.LEARNING_RATE if fine_tuning else 1.0
-        plan, said = make_plan(self, network, optimizer, streams, lesson, self.seed_, spent, share_of_rate=share)
+        plan, said = plan_training(self, network, optimizer, streams, lesson, self.seed_, spent, share_of_rate=share)
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
@@ -396,28 +351,7 @@ class TextGenerator(TrainedText):
         elif loss > counted.loss:
             self._say("that is no better than counting: the text is too small for a network, or the training too short")
 
-    @property
-    def validation_loss_(self) -> float | None:
-        """Of the weights that were kept: the best with early stopping, else the last; None if they were not scored."""
-        history = self.history_
-        if not history.validation_loss:
-            return None
-        if self.fitted_.parameters["early_stopping"]:
-            return min(history.validation_loss)
-        return history.validation_loss[-1] if history.validation_steps[-1] == len(history.loss) else None
-
-    def _say(self, message: str) -> None:
-        if self.verbose:
-            say(message)
-
-    # ------------------------------------------------------------------ pictures and files
-
-    def plot_history(self, ax: Any = None) -> Any:
-        """Draws the loss over the steps; returns matplotlib's axes."""
-        from throughtime.inspection.plots import plot_history
-
-        self.check_fitted()
-        return plot_history(self.history_, ax)
+    # ------------------------------------------------------------------ files
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model into one file; equal training gives equal bytes.

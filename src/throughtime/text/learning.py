@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime.cells import Cell
 from throughtime.layers import Dense, Embedding, Layer, OneHot, recurrent_stack
+from throughtime.learner import make_plan
 from throughtime.losses import SoftmaxCrossEntropy
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.text import sizing
 from throughtime.text.lesson import Lesson
 from throughtime.text.sizing import Sizes
-from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step, seconds_to_score
+from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step
 from throughtime.training.progress import clock
 
 if TYPE_CHECKING:
     from throughtime.text.generator import TextGenerator
-
-
-PLANNED = 0.96
-"""The share of a budget in minutes that is planned: a machine that is warm, or busy elsewhere, is a little slower."""
 
 
 def network(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes, **weights: Any) -> Network:
@@ -103,7 +100,7 @@ def _learning_rate(model: TextGenerator, optimizer: Optimizer) -> float:
     return own * sizing.share_of_learning_rate(model.hidden_size_)
 
 
-def make_plan(
+def plan_training(
     model: TextGenerator,
     network: Network,
     optimizer: Optimizer,
@@ -114,43 +111,29 @@ def make_plan(
     *,
     share_of_rate: float = 1.0,
 ) -> tuple[Plan, str]:
-    """What is decided before the first step, and how it is said. A few steps are timed for it.
+    """What is decided before the first step, and how it is said; see :func:`throughtime.learner.make_plan`.
 
-    A learning rate that was not given is ``share_of_rate`` of what it would be. ``spent`` tells the seconds since the
-    work began: a budget in minutes covers all of it but a cold compile.
+    A learning rate that was not given is ``share_of_rate`` of what it would be.
     """
     learned, held_out = lesson.learned, lesson.held_out
-    plan = Plan(
-        max_steps=1,
-        learning_rate=float(model.learning_rate or share_of_rate * _learning_rate(model, optimizer)),
-        schedule=schedules.get(model.schedule),
+    plan, seconds = make_plan(
+        model,
+        network,
+        optimizer,
+        streams,
+        scoring_streams(held_out) if model.validation else None,
+        spent,
+        steps=sizing.steps_of(model.epochs, model.max_steps, streams.steps_per_epoch, len(lesson.vocabulary)),
         seed=seed,
-        bptt_truncate=model.bptt_truncate,
-        averaging=float(model.averaging),
-        patience=model.patience if model.early_stopping else None,
+        learning_rate=share_of_rate * _learning_rate(model, optimizer),
     )
-    step_seconds = seconds_per_step(network, optimizer, plan, streams)
-    score_seconds = seconds_to_score(network, scoring_streams(held_out)) if model.validation else 0.0
-    duration = sizing.duration(
-        epochs=model.epochs,
-        max_steps=model.max_steps,
-        seconds=PLANNED * 60 * model.minutes - spent() if model.minutes else None,
-        steps_per_epoch=streams.steps_per_epoch,
-        symbols=len(lesson.vocabulary),
-        symbols_per_step=learned.predictions / streams.steps_per_epoch,
-        validation_symbols=held_out.predictions if model.validation else 0,
-        step_seconds=step_seconds,
-        score_seconds=score_seconds,
-    )
-    guard = 60 * model.minutes - spent() if model.minutes else None  # should the steps take longer than they did
-    plan = replace(plan, max_steps=duration.max_steps, validate_every=duration.validate_every, guard=guard)
     parameters = sum(w.size for w in network.parameters.values())
     said = (
         f"{network.body.describe()}: {parameters:,} parameters\n"
         f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation, "
         f"{len(lesson.vocabulary)} different\n"
         f"{plan.max_steps:,} steps of {streams.rows} x {model.seq_len} symbols "
-        f"({plan.max_steps / streams.steps_per_epoch:,.1f} epochs), about {clock(duration.seconds)} "
+        f"({plan.max_steps / streams.steps_per_epoch:,.1f} epochs), about {clock(seconds)} "
         f"with the engine {network.engine.name}"
     )
     return plan, said

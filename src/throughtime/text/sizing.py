@@ -5,12 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-VALIDATION_COST = 0.1
-"""Scoring the validation part may take this share of the time of training."""
-
-FORWARD_SHARE = 1 / 3
-"""A pass forward costs about this share of a training step."""
-
 
 def hidden_size(predictions: int) -> int:
     """Units for a text of this many symbols."""
@@ -107,49 +101,3 @@ def steps_of(epochs: int | None, max_steps: int | None, steps_per_epoch: int, sy
     if epochs is not None:
         return epochs * steps_per_epoch
     return min((PASSES if symbols < MANY_SYMBOLS else PASSES_OF_WORDS) * steps_per_epoch, MOST_STEPS)
-
-
-@dataclass(frozen=True)
-class Duration:
-    """How long a training lasts."""
-
-    max_steps: int
-    validate_every: int | None
-    seconds: float
-    """Estimated."""
-
-
-def duration(
-    *,
-    epochs: int | None,
-    max_steps: int | None,
-    seconds: float | None,
-    steps_per_epoch: int,
-    symbols: int,
-    symbols_per_step: float,
-    validation_symbols: int,
-    step_seconds: float,
-    score_seconds: float | None = None,
-) -> Duration:
-    """The number of steps, how often to validate, and the estimated time.
-
-    At most one of ``epochs``, ``max_steps`` and ``seconds`` (what is left of a budget) is given. There is always one
-    step and, where there is a validation part, one scoring of it, however small the budget. How often it is scored
-    depends on amounts alone, so that it is the same on every machine; ``score_seconds`` is what one scoring takes here.
-    """
-    if score_seconds is None:
-        score_seconds = FORWARD_SHARE * step_seconds * validation_symbols / symbols_per_step
-
-    def whole(steps: int) -> Duration:
-        if not validation_symbols:
-            return Duration(steps, None, steps * step_seconds)
-        affordable = FORWARD_SHARE * validation_symbols / symbols_per_step / VALIDATION_COST
-        every = max(1, math.ceil(steps / 20), math.ceil(affordable))
-        return Duration(steps, every, steps * step_seconds + math.ceil(steps / every) * score_seconds)
-
-    if seconds is None:
-        return whole(steps_of(epochs, max_steps, steps_per_epoch, symbols))
-    steps = max(1, int(seconds / step_seconds))
-    while steps > 1 and whole(steps).seconds > seconds:
-        steps = max(1, min(steps - 1, int(steps * seconds / whole(steps).seconds)))
-    return whole(steps)

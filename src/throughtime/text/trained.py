@@ -11,7 +11,7 @@ from throughtime import losses
 from throughtime.engine import random
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimator import Estimator
+from throughtime.learner import Learner
 from throughtime.network import Network
 from throughtime.text.documents import Split
 from throughtime.text.evaluation import Evaluation
@@ -35,7 +35,7 @@ from throughtime.text.writing import (
 from throughtime.training import mean_loss
 
 
-class TrainedText(Estimator):
+class TrainedText(Learner):
     """The half of a text generator that needs what ``fit`` found, and nothing of how."""
 
     fitted_: Fitted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from throughtime.training.callbacks import Callback
 from throughtime.training.history import History
 from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step, seconds_to_score
-from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Corpus, Streams, restart
+from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Corpus, Source, Streams, restart
 
 __all__ = [
     "RESTART_EVERY",
@@ -15,6 +15,7 @@ __all__ = [
     "Corpus",
     "History",
     "Plan",
+    "Source",
     "Streams",
     "Training",
     "mean_loss",

@@ -20,7 +20,7 @@ from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Schedule
 from throughtime.training.callbacks import Callback
 from throughtime.training.history import History
-from throughtime.training.streams import Chunk, Streams, restart
+from throughtime.training.streams import Chunk, Source, restart
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ class Training:
             getattr(callback, event.__name__)(self)
 
 
-def mean_loss(network: Network, streams: Streams) -> float:
+def mean_loss(network: Network, streams: Source) -> float:
     """The loss in nats for each counted symbol, every one counted once, without dropout."""
     state = network.initial_state(streams.rows)
     total, symbols = 0.0, 0
@@ -264,7 +264,7 @@ def mean_loss(network: Network, streams: Streams) -> float:
     return total / symbols
 
 
-def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams: Streams) -> float:
+def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams: Source) -> float:
     """How long a training step takes here: the median of a few, after which all is as it was."""
     trial_optimizer = Optimizer(
         optimizer.rule,
@@ -290,7 +290,7 @@ def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams
     return median([took / count for took, count in zip(seconds, steps, strict=True)])
 
 
-def seconds_to_score(network: Network, streams: Streams) -> float:
+def seconds_to_score(network: Network, streams: Source) -> float:
     """How long ``mean_loss`` takes here, judged by its first chunk."""
     with network.engine.working():
         began = time.perf_counter()

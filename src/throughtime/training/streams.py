@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 
@@ -91,6 +92,33 @@ class Chunk:
     symbols: int
 
 
+class Source(Protocol):
+    """Where the batches of a training come from."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows each batch has."""
+        ...
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches make one pass, rounded up."""
+        ...
+
+    @property
+    def symbols(self) -> int:
+        """How many places of one pass are counted."""
+        ...
+
+    def once(self) -> Iterator[Chunk]:
+        """One pass, everything in it counted once."""
+        ...
+
+    def endless(self, seed: int) -> Iterator[Chunk]:
+        """Pass after pass."""
+        ...
+
+
 @dataclass(frozen=True)
 class Streams:
     """The rows that a corpus is read in.
@@ -128,6 +156,11 @@ class Streams:
             reading = np.maximum(cuts[:-1] - self.warm_up, start)
             pieces.append(np.stack([reading, cuts[:-1], cuts[1:]], axis=1))
         return np.concatenate(pieces)
+
+    @property
+    def symbols(self) -> int:
+        """How many symbols of the corpus are predicted."""
+        return self.corpus.predictions
 
     @property
     def rows(self) -> int:
