@@ -16,7 +16,7 @@ def _axes(ax: Any) -> Any:
 
 
 def plot_history(history: History, ax: Any = None) -> Any:
-    """The loss of each step, the tutorials' smoothed loss, and the validation loss, in nats per symbol."""
+    """The loss of each step, the tutorials' smoothed loss, and the validation loss."""
     ax = _axes(ax)
     ax.plot(history.steps, history.loss, color="0.75", linewidth=0.8, label="training, each step")
     ax.plot(
@@ -35,7 +35,7 @@ def plot_history(history: History, ax: Any = None) -> Any:
             textcoords="offset points",
             ha="right",
         )
-    ax.set(xlabel="step", ylabel="loss (nats per symbol)", title="Learning curve", ylim=(0, None))
+    ax.set(xlabel="step", ylabel=f"loss ({history.unit})", title="Learning curve", ylim=(0, None))
     ax.grid(alpha=0.3)
     ax.legend()
     return ax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from throughtime.training.batches import Batches
 from throughtime.training.callbacks import Callback
 from throughtime.training.history import History
 from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step, seconds_to_score
@@ -10,6 +11,7 @@ from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Corpus, 
 __all__ = [
     "RESTART_EVERY",
     "WARM_UP",
+    "Batches",
     "Callback",
     "Chunk",
     "Corpus",

@@ -15,24 +15,27 @@ SMOOTHING = 0.999
 
 @dataclass
 class History:
-    """Figures of a training. Losses are in nats per symbol.
+    """Figures of a training.
 
     Parameters
     ----------
-    symbols : int
-        Size of the vocabulary, K.
+    symbols : int or None
+        How many answers there are to guess from, such as the size of the vocabulary; None where numbers are predicted.
     loss, learning_rate, gradient_norm : list of float
         One for each step; the norm is that before clipping.
     validation_steps, validation_loss : list
         After how many steps the validation part was scored, and the result.
+    unit : str, default "nats per symbol"
+        Of the losses.
     """
 
-    symbols: int
+    symbols: int | None
     loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     gradient_norm: list[float] = field(default_factory=list)
     validation_steps: list[int] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
+    unit: str = "nats per symbol"
 
     @property
     def steps(self) -> list[int]:
@@ -41,8 +44,8 @@ class History:
 
     @property
     def smooth_loss(self) -> list[float]:
-        """The tutorials' smoothed loss, per symbol, starting at log K: what guessing at random costs."""
-        smooth = math.log(self.symbols)
+        """The tutorials' smoothed loss, starting at log K, what guessing at random costs; of numbers at the first."""
+        smooth = math.log(self.symbols) if self.symbols else next(iter(self.loss), math.nan)
         curve = []
         for loss in self.loss:
             smooth = SMOOTHING * smooth + (1 - SMOOTHING) * loss
@@ -63,7 +66,9 @@ class History:
         }
 
     @classmethod
-    def from_arrays(cls, symbols: int, arrays: dict[str, npt.NDArray[Any]]) -> History:
+    def from_arrays(
+        cls, symbols: int | None, arrays: dict[str, npt.NDArray[Any]], unit: str = "nats per symbol"
+    ) -> History:
         """What ``to_arrays`` gave.
 
         Raises
@@ -71,9 +76,10 @@ class History:
         KeyError, TypeError, ValueError
             If it is anything else.
         """
-        lists = {name: arrays[f"history.{name}"].tolist() for name in vars(cls(symbols)) if name != "symbols"}
+        names = [name for name, value in vars(cls(symbols)).items() if isinstance(value, list)]
+        lists = {name: arrays[f"history.{name}"].tolist() for name in names}
         lists["validation_steps"] = [int(step) for step in lists["validation_steps"]]
-        history = cls(symbols, **lists)
+        history = cls(symbols, **lists, unit=unit)
         of_steps = {len(history.loss), len(history.learning_rate), len(history.gradient_norm)}
         of_validations = {len(history.validation_steps), len(history.validation_loss)}
         if len(of_steps) > 1 or len(of_validations) > 1 or any(np.ndim(value) != 1 for value in lists.values()):

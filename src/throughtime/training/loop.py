@@ -249,19 +249,19 @@ class Training:
 
 
 def mean_loss(network: Network, streams: Source) -> float:
-    """The loss in nats for each counted symbol, every one counted once, without dropout."""
+    """The mean loss of all that is counted, everything counted once, without dropout."""
     state = network.initial_state(streams.rows)
-    total, symbols = 0.0, 0
+    total, counted = 0.0, 0.0
     with network.engine.working():
         for chunk in streams.once():
             state = restart(state, chunk.fresh)
-            if chunk.symbols:
+            if chunk.counted:
                 loss, state = network.loss(chunk.batch, state)
-                total += loss * chunk.symbols
-                symbols += chunk.symbols
+                total += loss * chunk.counted
+                counted += chunk.counted
             else:
                 _, state = network.forward(chunk.batch.x, state, lengths=chunk.batch.lengths)
-    return total / symbols
+    return total / counted
 
 
 def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams: Source) -> float:

@@ -22,6 +22,8 @@ LINE_EVERY = 10.0
 RECENT = 20
 """The loss that is shown is the mean of this many last steps."""
 
+NATS = "nats per symbol"
+
 SAMPLES_AT = (0.02, 0.25, 0.5, 1.0)
 """Parts of the training after which a sample is shown."""
 
@@ -75,8 +77,10 @@ class Progress(Callback):
             self._say(f"--- after {run.step:,} steps, {_figures(run)}\n{printable(text)}\n---")
 
     def on_validation(self, run: Training) -> None:
-        loss = run.history.validation_loss[-1]
-        self._say(f"step {run.step:,}: validation {loss:.4f} nats, {loss / math.log(2):.3f} bits per symbol")
+        history = run.history
+        loss = history.validation_loss[-1]
+        bits = f" nats, {loss / math.log(2):.3f} bits per symbol" if history.unit == NATS else f", {history.unit}"
+        self._say(f"step {run.step:,}: validation {loss:.4f}{bits}")
 
     def on_end(self, run: Training) -> None:
         if self._bar is not None:
@@ -108,7 +112,9 @@ def _figures(run: Training) -> str:
     recent = run.history.loss[-RECENT:]
     loss = sum(recent) / len(recent)
     rate = run.symbols / run.seconds if run.seconds else 0
-    return f"loss {loss:.3f}, {loss / math.log(2):.2f} bits, {rate:,.0f} symbols/s"
+    if run.history.unit == NATS:
+        return f"loss {loss:.3f}, {loss / math.log(2):.2f} bits, {rate:,.0f} symbols/s"
+    return f"loss {loss:.4f}, {rate:,.0f} places/s"
 
 
 def clock(seconds: float) -> str:

@@ -91,6 +91,12 @@ class Chunk:
     fresh: Array
     symbols: int
 
+    @property
+    def counted(self) -> float:
+        """What its loss, a mean, counts for: the sum of the weights."""
+        weights = self.batch.weights
+        return float(self.batch.targets.shape[0] * self.batch.targets.shape[1] if weights is None else weights.sum())
+
 
 class Source(Protocol):
     """Where the batches of a training come from."""
