@@ -290,8 +290,8 @@ def test_targets_and_weights_must_fit_the_outputs():
     network = numbers()
     with pytest.raises(ShapeError, match=r"targets must have the shape of the outputs, \[6, 3, 1\], got \[6, 3, 2\]"):
         network.loss(Batch(X, np.zeros((6, 3, 2))))
-    with pytest.raises(ShapeError, match=r"weights must be \[6, 3\], got \[6, 3, 1\]"):
-        network.loss_and_gradients(Batch(X, np.zeros((6, 3, 1)), np.zeros((6, 3, 1))))
+    with pytest.raises(ShapeError, match=r"weights must be \[6, 3\] or \[6, 3, 1\], got \[6, 1\]"):
+        network.loss_and_gradients(Batch(X, np.zeros((6, 3, 1)), np.zeros((6, 1))))
 
 
 # ---------------------------------------------------------------------- what it says of itself

@@ -27,7 +27,10 @@ class Batch:
     x : token ids ``[T, N]`` or numbers ``[T, N, D]``
     targets : what the loss compares with: ids ``[T, N]``, or numbers ``[T, N, K]``
     weights : ``[T, N]`` or None, how much each place counts in the loss; padding has 0
+        ``[T, N, K]`` for a loss of each output by itself, where a target that is missing has 0.
     lengths : ``[N]`` or None, how many steps each row has
+
+    Behind a ``Pool`` targets and weights have one time step.
     """
 
     x: Array
@@ -82,7 +85,7 @@ class Network:
     ShapeError
         If the layers do not fit together.
     ParameterError
-        If the engine, dtype or initializer is unknown.
+        If the engine, dtype or initializer is unknown, or a layer that goes through time stands behind a pool.
 
     Examples
     --------
@@ -164,7 +167,7 @@ class Network:
     def forward(
         self, x: Array, state: NetworkState | None = None, *, lengths: Array | None = None
     ) -> tuple[Array, NetworkState]:
-        """Outputs ``[T, N, K]`` and the final state.
+        """Outputs ``[T, N, K]``, or ``[1, N, K]`` behind a pool, and the final state.
 
         Parameters
         ----------
@@ -190,15 +193,21 @@ class Network:
         Raises
         ------
         ParameterError
-            If a layer reads ahead: a bidirectional network has no next step.
+            If a layer reads ahead: a network with two directions, or with a pool, has no next step.
         """
         x = np.asarray(x)
         if (whole := self.engine.step(self, x, state)) is not None:
             return whole
-        if self.body.reads_ahead:
-            raise ParameterError("a network that reads in both directions cannot go step by step; give it whole rows")
+        self.check_steps()
         outputs, state = self.forward(x[None], state)
         return outputs[0], state
+
+    def check_steps(self) -> None:
+        """Raises :class:`ParameterError` unless the network can go step by step."""
+        if self.body.pools:
+            raise ParameterError("a network with a Pool gives one output for a whole row, so it has no next step")
+        if self.body.reads_ahead:
+            raise ParameterError("a network that reads in both directions cannot go step by step; give it whole rows")
 
     def loss(self, batch: Batch, state: NetworkState | None = None) -> tuple[float, NetworkState]:
         """The loss of a batch without dropout, and the state at its end."""
@@ -251,6 +260,8 @@ class Network:
         self, tape: Any, d_outputs: Any, bptt_truncate: int, needs_input: bool
     ) -> tuple[Backward, Array | None]:
         """The sum over all t of the gradient of output t alone, back over the steps t - k to t."""
+        if self.body.pools:
+            raise ParameterError("bptt_truncate needs outputs at every step; a network with a Pool has one for a row")
         if self.body.reads_ahead:
             raise ParameterError("bptt_truncate needs a network of one direction; a bidirectional one reads whole rows")
         if not self.engine.truncates:
@@ -278,8 +289,6 @@ class Network:
     def _objective(self, batch: Batch, shape: tuple[int, ...]) -> Loss:
         if self.objective is None:
             raise ParameterError("the network was made without a loss; pass loss= to Network")
-        if batch.weights is not None and batch.weights.shape != shape[:2]:
-            raise ShapeError(f"weights must be {list(shape[:2])}, got {list(batch.weights.shape)}")
         self.objective.check(shape, batch.targets, batch.weights)
         return self.objective
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import throughtime
-from throughtime import cells, errors, layers
+from throughtime import cells, errors, layers, losses
 from throughtime.optimizers import RULES
 from throughtime.optimizers.schedules import SCHEDULES
 
@@ -20,6 +20,11 @@ SHOWN = {(ROOT / "docs" / path).resolve() for path in re.findall(r"literalinclud
 
 PUBLIC = [f"throughtime.{name}" for name in throughtime.__all__ if name not in ("cells", "errors")]
 LAYERS = [f"throughtime.layers.{name}" for name in layers.__all__]
+LOSSES = [
+    f"throughtime.losses.{name}"
+    for name, value in vars(losses).items()
+    if inspect.isclass(value) and issubclass(value, losses.Loss)
+]
 RULES_MADE = [f"throughtime.optimizers.{name}" for name in RULES]
 SCHEDULE_KINDS = [f"throughtime.optimizers.schedules.{kind.__name__}" for kind in SCHEDULES.values()]
 ERRORS = [
@@ -29,7 +34,7 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, *LAYERS, *RULES_MADE, *SCHEDULE_KINDS, *ERRORS])
+@pytest.mark.parametrize("name", [*PUBLIC, *LAYERS, *LOSSES, *RULES_MADE, *SCHEDULE_KINDS, *ERRORS])
 def test_a_public_name_is_in_the_reference(name):
     assert DOCUMENTED.count(name) == 1
 

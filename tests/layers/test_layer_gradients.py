@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.losses import ELEMENTWISE, name_of
 from tests.tolerances import GRADIENT, ROWS, assert_close
 
 from throughtime import cells
@@ -15,13 +16,14 @@ from throughtime.layers import (
     Embedding,
     Noise,
     OneHot,
+    Pool,
     Recurrent,
     Residual,
     Stacked,
     VariationalDropout,
     recurrent_stack,
 )
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.losses import Pinball, SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch, Network
 
 LAYERS = {
@@ -45,6 +47,21 @@ LAYERS = {
     "residual first": [Residual(Recurrent("elman", 3, 3)), Dense(3, 4)],
     "stack in a stack": [Stacked([Recurrent("elman", 2, 3), Stacked([Dense(3, 3, name="inner")])]), Dense(3, 4)],
 }
+POOLS = {
+    "last": [Recurrent("lstm", 2, 3), Pool("last"), Dense(3, 4)],
+    "mean": [Recurrent("gru", 2, 3), Pool("mean"), Dense(3, 4)],
+    "max": [Recurrent("gru", 2, 3), Pool("max"), Dense(3, 4)],
+    "last, both directions": [Bidirectional("lstm", 2, 2), Pool("last", reversed_from=2), Dense(4, 4)],
+    "mean, both directions": [Bidirectional("gru", 2, 2), Pool("mean"), Dense(4, 4)],
+    "max, both directions": [Bidirectional("gru", 2, 2), Pool("max"), Dense(4, 4)],
+    "last, reversed": [Recurrent("gru", 2, 3, reverse=True), Pool("last", reversed_from=0), Dense(3, 4)],
+    "last of numbers": [Pool("last"), Dense(3, 4)],
+    "mean of an embedding": [Embedding(5, 3), Pool("mean"), Dense(3, 4)],
+    "max, residual behind": [Recurrent("gru", 2, 3), Pool("max"), Residual(Dense(3, 3, name="d")), Dense(3, 4)],
+    "inside a stack": [Stacked([Recurrent("gru", 2, 3), Pool("mean")]), Dense(3, 4)],
+    "alone": [Recurrent("gru", 2, 4), Pool("max")],
+}
+LAYERS |= {f"pool: {name}": layers for name, layers in POOLS.items()}
 NOISY = {
     "dropout": [Recurrent("gru", 2, 5), Dropout(0.4), Dense(5, 4)],
     "variational dropout": [Recurrent("gru", 2, 5), VariationalDropout(0.4), Dense(5, 4)],
@@ -55,6 +72,7 @@ NOISY = {
         Dense(3, 4),
     ],
     "both directions": [*recurrent_stack("elman", 2, 2, bidirectional=True, dropout=0.3), Dense(4, 4)],
+    "around a pool": [Recurrent("gru", 2, 5), Dropout(0.4), Pool("mean"), Dropout(0.4, name="behind"), Dense(5, 4)],
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_noisy_layer = pytest.mark.parametrize("name", NOISY)
@@ -91,22 +109,29 @@ def test_every_layer_with_noise(name):
     check(network, noise=Noise(seed=3, step=7))
 
 
-LOSSES = {
-    "cross-entropy": SoftmaxCrossEntropy(),
-    "mean squared error": SquaredError(),
-    "half the sum of squares": SquaredError("half_sum"),
-}
-
-
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("weighted", [True, False])
-def test_every_loss(name, weighted):
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), *ELEMENTWISE], ids=name_of)
+@pytest.mark.parametrize("weighted", ["places", "elements", None])
+def test_every_loss(loss, weighted):
     rng = np.random.default_rng(5)
-    T, N, K = 4, 2, 3
-    targets = rng.integers(K, size=(T, N)) if name == "cross-entropy" else rng.normal(size=(T, N, K))
-    weights = rng.integers(3, size=(T, N)).astype(float) if weighted else None
+    T, N, K = 4, 2, 2 if isinstance(loss, Pinball) else 3
+    ids = isinstance(loss, SoftmaxCrossEntropy)
+    targets = rng.integers(K, size=(T, N)) if ids else rng.random((T, N, K))
+    weights = None
+    if weighted:
+        weights = rng.integers(3, size=(T, N, K) if weighted == "elements" and not ids else (T, N)).astype(float)
+    if weights is not None and weights.ndim == 3:
+        targets[weights == 0] = np.nan
     batch = Batch(rng.normal(size=(T, N, 2)), targets, weights)
-    check(network_of([Dense(2, K)], LOSSES[name]), batch)
+    check(network_of([Dense(2, K)], loss), batch)
+
+
+@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("lengths", [None, [5, 0, 1]], ids=["whole", "a row without steps"])
+def test_every_pool_with_rows_of_any_length(name, lengths):
+    network, rng = network_of(POOLS[name], SquaredError()), np.random.default_rng(2)
+    T, N, size = 5, 3, network.body.input_size or 3
+    x = rng.integers(size, size=(T, N)) if network.body.takes_ids else rng.normal(size=(T, N, size))
+    check(network, Batch(x, rng.normal(size=(1, N, 4)), None, None if lengths is None else np.array(lengths)))
 
 
 @pytest.mark.parametrize("layers", [*LAYERS.values(), *NOISY.values()], ids=[*LAYERS, *(f"{n}, noisy" for n in NOISY)])
@@ -115,7 +140,8 @@ def test_a_gradient_of_the_input_changes_no_other_and_comes_only_where_it_is_ask
     T, N, rng = 4, 3, np.random.default_rng(0)
     size, outputs = network.body.input_size or 3, network.body.output_size or 3
     x = rng.integers(size, size=(T, N)) if network.body.takes_ids else rng.normal(size=(T, N, size))
-    batch = Batch(x, rng.normal(size=(T, N, outputs)), None, np.array([4, 2, 3]))
+    targets = rng.normal(size=(1 if network.body.pools else T, N, outputs))
+    batch = Batch(x, targets, None, np.array([4, 2, 3]))
     noise = Noise(0, 0)
     without, with_input = (network.loss_and_gradients(batch, noise=noise, needs_input=n) for n in (False, True))
     assert without.parameters.keys() == with_input.parameters.keys() == network.parameters.keys()

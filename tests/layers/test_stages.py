@@ -2,7 +2,7 @@
 
 from throughtime import Network, cells
 from throughtime.engine.protocol import Stage
-from throughtime.layers import Bidirectional, Dense, Embedding, OneHot, VariationalDropout, recurrent_stack
+from throughtime.layers import Bidirectional, Dense, Embedding, OneHot, Pool, VariationalDropout, recurrent_stack
 
 
 def test_a_network_is_told_as_data():
@@ -28,3 +28,8 @@ def test_the_names_of_the_parameters_follow_from_the_stages():
     names = {f"{embedding.name}.table", f"{output.name}.V", f"{output.name}.c"}
     names |= {f"{part.name}.{key}" for part in both.parts for key in ("U", "W", "b")}
     assert names == network.parameters.keys()
+
+
+def test_a_pool_is_told_as_data():
+    assert Pool("max").stage() == Stage("pool", pooling="max")
+    assert Pool("last", reversed_from=3).stage() == Stage("pool", pooling="last", reversed_from=3)

@@ -1,4 +1,4 @@
-"""The functions that a cell or an optimizer rule may use, besides ``+ - * / ** 2 abs`` and comparisons.
+"""The functions that a cell, an optimizer rule or a loss may use, besides ``+ - * / ** 2 abs`` and comparisons.
 
 On NumPy arrays they compute; on the symbols of a trace they are written down. A NaN goes through all of them.
 

@@ -1,8 +1,9 @@
 """Runs a function once with symbols instead of numbers and writes down what it does: a straight-line program.
 
-Cells and optimizer rules are plain Python over arrays. Tracing turns such a function into a :class:`Program`, which an
-engine can translate to machine code, whose text is an honest key for what it computes, and which shows at once, at
-the user's own line, what could not be translated: a branch on a value, an unknown function, a wrong number of results.
+Cells, optimizer rules and elementwise losses are plain Python over arrays. Tracing turns such a function into a
+:class:`Program`, which an engine can translate to machine code, whose text is an honest key for what it computes, and
+which shows at once, at the user's own line, what could not be translated: a branch on a value, an unknown function, a
+wrong number of results.
 """
 
 from __future__ import annotations

@@ -41,6 +41,16 @@ class _ScanTape:
     """What the cell's way back needs of each step."""
 
 
+@dataclass(frozen=True)
+class _PoolTape:
+    inside: Array
+    """``[T, N, 1]``, which steps are before the end of their row."""
+    counts: Array | None
+    """``[N, 1]``, what the sum of a row is divided by."""
+    places: Array | None
+    """``[N, D]``, the step that each value comes from."""
+
+
 class PlainEngine(Engine):
     """NumPy, in float32 or float64.
 
@@ -176,6 +186,31 @@ class PlainEngine(Engine):
         d_x, d_U, d_b = self.product_back(x, weights.U, d_a, needs_input=needs_input)
         return ScanGradients(d_x, ScanWeights(d_U, d_W, d_b, d_e, d_p), d_state)
 
+    # ------------------------------------------------------------------ over time
+
+    def pool(
+        self, x: Array, kind: str, *, lengths: Array | None = None, reversed_from: int | None = None
+    ) -> tuple[Array, _PoolTape]:
+        T, N, D = x.shape
+        lengths = np.full(N, T) if lengths is None else np.asarray(lengths)
+        inside = (np.arange(T)[:, None] < lengths)[..., None]
+        if kind == "mean":
+            tape = _PoolTape(inside, np.maximum(lengths, 1).astype(x.dtype)[:, None], None)
+            return (np.where(inside, x, 0).sum(axis=0) / tape.counts)[None], tape
+        if kind == "max":
+            places = np.where(inside, x, -np.inf).argmax(axis=0)  # the first of the largest
+        else:
+            backward = np.arange(D) >= (D if reversed_from is None else reversed_from)
+            places = np.where(backward, 0, np.maximum(lengths - 1, 0)[:, None])
+        y = np.take_along_axis(x, places[None], axis=0)
+        return np.where(lengths[:, None] > 0, y, 0), _PoolTape(inside, None, places)
+
+    def pool_back(self, tape: _PoolTape, d_y: Array) -> Array:
+        if tape.places is None:
+            return np.where(tape.inside, d_y / tape.counts, 0)
+        chosen = np.arange(len(tape.inside))[:, None, None] == tape.places
+        return np.where(chosen & tape.inside, d_y, 0)
+
     # ------------------------------------------------------------------ dropout
 
     def dropout(
@@ -213,15 +248,17 @@ class PlainEngine(Engine):
             rows *= weights.reshape(-1, 1).astype(rows.dtype)
         return float(loss), p
 
-    def squared_error(
-        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
+    def elementwise_loss(
+        self, objective: Any, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
-        error = np.subtract(o, targets, out=o)
-        if weights is not None:
-            np.copyto(error, 0, where=weights[..., None] == 0)
-        weighted = error if weights is None else error * weights[..., None].astype(error.dtype)
-        loss = float(np.sum(np.multiply(error, weighted, dtype=np.float64)))
-        return loss, 2 * weighted if needs_gradient else None
+        weights = np.ones(o.shape[:2]) if weights is None else weights
+        weights = np.broadcast_to(weights if weights.ndim == 3 else weights[..., None], o.shape)
+        counts = weights != 0
+        targets = np.where(counts, targets, 0).astype(o.dtype)  # what is not looked at could overflow
+        k = tuple(row.astype(o.dtype) for row in objective.constants(o.shape[2]))
+        losses, d_o = objective.element.step(np.where(counts, o, 0), targets, k)
+        loss = float(np.sum(np.where(counts, losses * weights, 0), dtype=np.float64))
+        return loss, np.where(counts, d_o * weights.astype(o.dtype), 0).astype(o.dtype) if needs_gradient else None
 
     # ------------------------------------------------------------------ learning
 

@@ -14,7 +14,8 @@ contract, for all of them:
   is taken back once, except for windows, which may be many.
 - ``train_steps``, ``generate`` and ``step`` of a whole network may be overridden by an engine that runs them in one
   call: it is handed the network's :class:`Stage` list, the parameters by name, and the optimizer's rule.
-- Outputs after the end of a row are zero; the state of that row stays as it was at its end.
+- Outputs after the end of a row are zero; the state of that row stays as it was at its end. Behind a pool there is one
+  step, and no row has an end.
 - A NaN that goes in comes out.
 """
 
@@ -142,9 +143,9 @@ RECENT = 64
 class Stage:
     """A layer as data, for an engine that runs a whole network in one call.
 
-    ``kind`` is ``embedding``, ``one_hot``, ``recurrent``, ``bidirectional``, ``dropout``, ``dense``, ``stacked`` or
-    ``residual``; the last two, and ``bidirectional``, have ``parts``. A parameter's full name is ``name`` and its key:
-    ``recurrent.0.U``.
+    ``kind`` is ``embedding``, ``one_hot``, ``recurrent``, ``bidirectional``, ``pool``, ``dropout``, ``dense``,
+    ``stacked`` or ``residual``; the last two, and ``bidirectional``, have ``parts``. A parameter's full name is
+    ``name`` and its key: ``recurrent.0.U``. ``pooling`` is the kind of a pool.
     """
 
     kind: str
@@ -155,6 +156,8 @@ class Stage:
     reverse: bool = False
     rate: float = 0.0
     per_step: bool = True
+    pooling: str = ""
+    reversed_from: int | None = None
     parts: tuple[Stage, ...] = ()
 
 
@@ -166,6 +169,8 @@ class Steppable(Protocol):
 
     @property
     def parameters(self) -> Mapping[str, Array]: ...
+
+    def check_steps(self) -> None: ...
 
     def step(self, x: Array, state: NetworkState | None = None) -> tuple[Array, NetworkState]: ...
 
@@ -298,6 +303,32 @@ class Engine(ABC):
         needs_input : whether ``d_x`` is wanted
         """
 
+    # ------------------------------------------------------------------ over time
+
+    @abstractmethod
+    def pool(
+        self, x: Array, kind: str, *, lengths: Array | None = None, reversed_from: int | None = None
+    ) -> tuple[Array, Any]:
+        """One value of each unit for each row, and a tape.
+
+        Parameters
+        ----------
+        x : ``[T, N, D]``
+        kind : ``last``, ``mean`` or ``max``
+            ``mean`` adds in the order of time and divides by the row's length.
+        lengths : ``[N]`` integers, how many steps each row has; None: all T. Without steps it is 0.
+        reversed_from : int, optional
+            Units from here on are read backward: their last step is the row's first.
+
+        Returns
+        -------
+        ``[1, N, D]`` and the tape
+        """
+
+    @abstractmethod
+    def pool_back(self, tape: Any, d_y: Array) -> Array:
+        """The gradient of ``x``; that of ``max`` goes to the first place of the largest value."""
+
     # ------------------------------------------------------------------ dropout
 
     @abstractmethod
@@ -328,10 +359,18 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def squared_error(
-        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
+    def elementwise_loss(
+        self, objective: Any, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
-        """``sum of weights * (o - targets)**2`` and its gradient; weights are ``[T, N]``. May overwrite ``o``."""
+        """The sum of ``weights`` times what each output costs, in float64, and its gradient. May overwrite ``o``.
+
+        Parameters
+        ----------
+        objective : ``throughtime.losses.Elementwise``
+            Its ``element.step(o, target, k)`` is elementwise and traced; ``constants(K)`` are the ``k`` of the columns.
+        o, targets : ``[T, N, K]``; what stands where the weight is 0 is not looked at
+        weights : ``[T, N]``, ``[T, N, K]`` or None for ones; they may hold the 1/n of a mean
+        """
 
     # ------------------------------------------------------------------ learning
 
@@ -386,7 +425,7 @@ class Engine(ABC):
     def forward(
         self, network: Any, x: Array, state: NetworkState, lengths: Array | None
     ) -> tuple[Array, NetworkState] | None:
-        """Outputs ``[T, N, K]`` and final state of a whole network, or None where it should go layer by layer."""
+        """Outputs and final state of a whole network, or None where it should go layer by layer."""
         return None
 
     def step(self, network: Any, x: Array, state: NetworkState | None) -> tuple[Array, NetworkState] | None:
@@ -422,7 +461,10 @@ class Engine(ABC):
         ------
         NonFiniteLoss
             If the outputs are not finite.
+        ParameterError
+            If the network cannot go step by step.
         """
+        network.check_steps()
         rows = np.arange(len(o))
         recent = np.zeros((0, len(o)), np.int64) if read is None else np.asarray(read, np.int64)
         for time in range(length):

@@ -241,10 +241,11 @@ def _draw_batch(network: Network, rng: np.random.Generator) -> Batch:
     size, outputs = network.body.input_size or 3, network.body.output_size or 3
     lengths = np.array([T, T - 2, 1])
     weights = (np.arange(T)[:, None] < lengths) * rng.uniform(0.5, 1.5, (T, N))
+    weights = weights[:1] if network.body.pools else weights
     x = rng.integers(size, size=(T, N)) if network.body.takes_ids else rng.normal(size=(T, N, size))
     if isinstance(network.objective, SoftmaxCrossEntropy):
-        return Batch(x, rng.integers(outputs, size=(T, N)), weights, lengths)
-    return Batch(x, rng.normal(size=(T, N, outputs)), weights, lengths)
+        return Batch(x, rng.integers(outputs, size=weights.shape), weights, lengths)
+    return Batch(x, rng.uniform(size=(*weights.shape, outputs)), weights, lengths)  # which every loss takes
 
 
 def _difference(a: Array, b: Array) -> float:

@@ -7,6 +7,7 @@ from throughtime.layers.dense import Dense
 from throughtime.layers.dropout import Dropout, VariationalDropout
 from throughtime.layers.inputs import Embedding, OneHot
 from throughtime.layers.layer import Backward, Forward, Layer, Noise
+from throughtime.layers.pool import Pool
 from throughtime.layers.recurrent import Bidirectional, Recurrent
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Layer",
     "Noise",
     "OneHot",
+    "Pool",
     "Recurrent",
     "Residual",
     "Stacked",

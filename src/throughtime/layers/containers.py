@@ -8,10 +8,11 @@ from typing import Any
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array, Signal, Stage
-from throughtime.errors import ShapeError
+from throughtime.errors import ParameterError, ShapeError
 from throughtime.initializers import ParameterSpec
 from throughtime.layers.dropout import Dropout, VariationalDropout
 from throughtime.layers.layer import Backward, Forward, Layer
+from throughtime.layers.pool import Pool
 from throughtime.layers.recurrent import Bidirectional, Recurrent
 
 
@@ -23,6 +24,8 @@ class Stacked(Layer):
     ------
     ShapeError
         If a layer does not fit the one before it, takes ids but is not the first, or has a name that is taken.
+    ParameterError
+        If a layer that goes through time stands behind a pool.
     """
 
     layers: Sequence[Layer]
@@ -33,6 +36,7 @@ class Stacked(Layer):
             raise ShapeError("a network needs at least one layer")
         size: int | None = self.layers[0].input_size
         names: set[str] = set()
+        pooled = False
         for place, layer in enumerate(self.layers):
             if place and layer.takes_ids:
                 raise ShapeError(f"layer {place} ({layer.describe()}) takes token ids, so it must be the first layer")
@@ -44,6 +48,17 @@ class Stacked(Layer):
             if place and self.layers[place - 1].gives_one_hot and not layer.takes_one_hot:
                 raise ShapeError(
                     f"layer {place} ({layer.describe()}) cannot take one-hot rows; use an Embedding instead"
+                )
+            if pooled and (layer.states() or layer.pools):
+                raise ParameterError(
+                    f"layer {place} ({layer.describe()}) goes through time, but behind a Pool each row has one step; "
+                    "put the Pool behind it"
+                )
+            pooled = pooled or layer.pools
+            if isinstance(layer, Pool) and size is not None and (layer.reversed_from or 0) > size:
+                raise ShapeError(
+                    f"layer {place} ({layer.describe()}) has reversed_from={layer.reversed_from}, the layer before "
+                    f"gives {size}"
                 )
             size = layer.output_size or size
             own = layer.names()
@@ -67,6 +82,10 @@ class Stacked(Layer):
     @property
     def reads_ahead(self) -> bool:
         return any(layer.reads_ahead for layer in self.layers)
+
+    @property
+    def pools(self) -> bool:
+        return any(layer.pools for layer in self.layers)
 
     def specs(self) -> dict[str, ParameterSpec]:
         return {name: spec for layer in self.layers for name, spec in layer.specs().items()}
@@ -120,11 +139,18 @@ class Residual(Layer):
     ------
     ShapeError
         If they have not.
+    ParameterError
+        If the layer pools: a shortcut joins steps with their own outputs.
     """
 
     layer: Layer
 
     def __post_init__(self) -> None:
+        if self.layer.pools:
+            raise ParameterError(
+                f"a residual layer adds to each step what its layer gives there; {self.layer.describe()} gives one "
+                "step for a whole row"
+            )
         if self.layer.takes_ids or self.layer.input_size != self.layer.output_size:
             raise ShapeError(
                 f"a residual layer needs inputs and outputs of one size; {self.layer.describe()} has "

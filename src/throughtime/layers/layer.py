@@ -76,7 +76,12 @@ class Layer(ABC):
 
     @property
     def reads_ahead(self) -> bool:
-        """Whether an output depends on later inputs, as in a bidirectional layer."""
+        """Whether an output depends on later inputs, as in a bidirectional layer or a pool."""
+        return False
+
+    @property
+    def pools(self) -> bool:
+        """Whether it gives one time step for all those of a row."""
         return False
 
     @property
@@ -107,7 +112,7 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, x: Signal, run: Forward) -> tuple[Any, Any]:
-        """``[T, N, D]`` to ``[T, N, K]``, and a tape for the way back."""
+        """``[T, N, D]`` to ``[T, N, K]``, or ``[1, N, K]`` if it pools, and a tape for the way back."""
 
     @abstractmethod
     def backward(self, tape: Any, d_y: Any, run: Backward, needs_input: bool = True) -> Any:

@@ -20,9 +20,9 @@ from throughtime import engine as engines
 from throughtime.cells.functions import exp, log, maximum, minimum, sigmoid, sqrt, tanh, where
 from throughtime.engine.compiled import threads
 from throughtime.engine.compiled.engine import CompiledEngine
-from throughtime.layers import Bidirectional, Dense, Dropout, Embedding, OneHot, Recurrent, Residual, Stacked
+from throughtime.layers import Bidirectional, Dense, Dropout, Embedding, OneHot, Pool, Recurrent, Residual, Stacked
 from throughtime.layers.dropout import VariationalDropout
-from throughtime.losses import SoftmaxCrossEntropy
+from throughtime.losses import Bernoulli, Huber, SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Constant
@@ -162,11 +162,17 @@ def body(kind, cell, D, H, K):
         ]
     elif kind.endswith("back"):
         middle = [Recurrent(cell, inputs, H, reverse=True, name="r0"), Recurrent(cell, H, H, name="r1")]
+    elif kind.endswith("last"):
+        middle = [Bidirectional(cell, inputs, H, name="r0"), Pool("last", reversed_from=H), Dropout(0.25)]
+    elif kind.endswith("mean"):
+        middle = [Recurrent(cell, inputs, H, name="r0"), Dropout(0.25), Pool("mean")]
+    elif kind.endswith("max"):
+        middle = [Recurrent(cell, inputs, H), Pool("max"), VariationalDropout(0.25), Residual(Dense(H, H, name="d"))]
     elif kind.endswith("bare"):
         return [*first, Recurrent(cell, inputs, K)]
     else:
         middle = [Recurrent(cell, inputs, H)]
-    return [*first, *middle, Dense(2 * H if kind.endswith("both") else H, K)]
+    return [*first, *middle, Dense(2 * H if kind.endswith(("both", "last")) else H, K)]
 
 
 KINDS = [
@@ -174,6 +180,13 @@ KINDS = [
     for first in ("one-hot", "embedding", "numbers")
     for rest in ("", " bare", " stack", " both", " back")
 ]
+POOLED = ["numbers last", "embedding last", "embedding mean", "one-hot mean", "numbers max"]
+KINDS += POOLED
+AHEAD = ("both", "back", "last", "mean", "max")
+"""How the kinds end that have no next step."""
+
+SMOOTH_LOSSES = [SquaredError(), SquaredError("half_sum"), Bernoulli(), Huber(0.5)]
+"""Of each output by itself, and with a derivative that does not jump."""
 
 
 def network_of(kind, cell="gru", D=5, H=6, K=5, *, loss=None, engine=None, seed=0):
@@ -192,12 +205,16 @@ def batch_for(network, T, N, *, lengths=None, seed=0):
     rng = np.random.default_rng(seed)
     D, K = network.body.input_size, network.body.output_size
     x = rng.integers(D, size=(T, N)) if network.body.takes_ids else rng.normal(size=(T, N, D)).astype(np.float32)
-    ids = isinstance(network.objective, SoftmaxCrossEntropy)
-    targets = rng.integers(K, size=(T, N)) if ids else rng.normal(size=(T, N, K)).astype(np.float32)
-    weights = rng.choice([0.5, 1.0, 2.0], (T, N))
+    steps = 1 if network.body.pools else T
+    if isinstance(network.objective, SoftmaxCrossEntropy):
+        targets = rng.integers(K, size=(steps, N))
+    else:
+        draw = rng.random if isinstance(network.objective, Bernoulli) else rng.normal
+        targets = draw(size=(steps, N, K)).astype(np.float32)
+    weights = rng.choice([0.5, 1.0, 2.0], (steps, N))
     if lengths is not None:
         lengths = np.array(lengths)
-        weights = weights * (np.arange(T)[:, None] < lengths)
+        weights = weights * (np.arange(steps)[:, None] < lengths)
     return Batch(x, targets, weights, lengths)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.engine.compiled.material import (
     KINDS,
     KINKED,
+    SMOOTH_LOSSES,
     assert_near,
     assert_same,
     batch_for,
@@ -28,6 +29,7 @@ from tests.engine.compiled.material import (
     training_of,
 )
 from tests.helpers import make_engine
+from tests.losses import ELEMENTWISE, name_of
 from tests.tolerances import COMPILED, assert_close
 
 from throughtime import Cell, Network, cells, optimizers
@@ -36,7 +38,7 @@ from throughtime.cells.functions import tanh
 from throughtime.engine import random
 from throughtime.engine.protocol import Tokens
 from throughtime.layers import Dense, Dropout, Embedding, Noise, OneHot, Recurrent
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.losses import Bernoulli, Huber, Pinball, SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch
 from throughtime.optimizers import RULES, Optimizer
 from throughtime.training.streams import Chunk
@@ -153,21 +155,73 @@ def test_losses_whatever_stands_where_nothing_counts(T, N, K, seed, size):
         np.where(counts, ids, rng.choice([-(2**62), -1, K, 2**62], ids.shape)),
         np.where(counts[..., None], numbers, np.float32(np.inf)),
     )
-    for name, targets, garbage in (
-        ("softmax_cross_entropy", ids, garbage_ids),
-        ("squared_error", numbers, garbage_numbers),
+    for run, targets, garbage in (
+        (lambda engine, *values, **options: engine.softmax_cross_entropy(*values, **options), ids, garbage_ids),
+        (
+            lambda engine, *values, **options: engine.elementwise_loss(SquaredError(), *values, **options),
+            numbers,
+            garbage_numbers,
+        ),
     ):
-        loss, d = getattr(make(), name)(garbage_o.copy(), garbage, weights)
+        loss, d = run(make(), garbage_o.copy(), garbage, weights)
         wide = targets if targets is ids else targets.astype(np.float64)
-        expected, d_expected = getattr(make_engine(), name)(o.astype(np.float64), wide, weights)
+        expected, d_expected = run(make_engine(), o.astype(np.float64), wide, weights)
         assert abs(loss - expected) <= COMPILED["loss"] * max(1, abs(expected), weights.sum())
         assert_near({"d": d}, {"d": d_expected}, COMPILED["loss"] * max(1, size / 1e2))
         assert not d[~counts].any()
-        again, nothing = getattr(make(), name)(garbage_o.copy(), garbage, weights, needs_gradient=False)
+        again, nothing = run(make(), garbage_o.copy(), garbage, weights, needs_gradient=False)
         assert (again, nothing) == (loss, None)
-        whole, _ = getattr(make(), name)(o.copy(), targets, None)
-        ones, _ = getattr(make(), name)(o.copy(), targets, np.ones((T, N)))
+        whole, _ = run(make(), o.copy(), targets, None)
+        ones, _ = run(make(), o.copy(), targets, np.ones((T, N)))
         assert whole == ones
+
+
+@pytest.mark.parametrize("loss", ELEMENTWISE, ids=name_of)
+@given(st.integers(1, 9), st.integers(1, 20), st.integers(1, 70), seeds, st.sampled_from([1.0, 100.0]), st.booleans())
+def test_every_loss_of_each_output_by_itself(loss, T, N, K, seed, size, by_element):
+    K = 2 * K if isinstance(loss, Pinball) else K
+    rng = np.random.default_rng(seed)
+    o = (rng.normal(size=(T, N, K)) * size).astype(np.float32)
+    draw = rng.random if isinstance(loss, Bernoulli) else rng.normal
+    targets = draw(size=(T, N, K)).astype(np.float32)
+    weights = rng.choice([0.0, 0.25, 1.0, 3.0], (T, N, K) if by_element else (T, N))
+    weights[0, 0] = 1.0
+    counts = np.broadcast_to(weights if by_element else weights[..., None], o.shape) != 0
+    dirty = np.where(counts, targets, np.float32(np.nan))
+    found, d = loss(make(), np.where(counts, o, np.float32(np.nan)), dirty, weights)
+    expected, d_expected = loss(make_engine(), o.astype(np.float64), dirty.astype(np.float64), weights)
+    assert abs(found - expected) <= COMPILED["loss"] * max(1, abs(expected))
+    assert_near({"d": d}, {"d": d_expected}, COMPILED["loss"])
+    assert not d[~counts].any()
+    assert loss(make(), o.copy(), dirty, weights, needs_gradient=False) == (found, None)
+
+
+@pytest.mark.parametrize("kind", ["last", "mean", "max"])
+@given(st.data(), st.integers(1, 30), st.integers(1, 20), st.integers(1, 70), seeds)
+def test_pools(kind, data, T, N, D, seed):
+    lengths, rng = data.draw(lengths_of(T, N)), np.random.default_rng(seed)
+    x, d_y = rng.normal(size=(T, N, D)).astype(np.float32), rng.normal(size=(1, N, D)).astype(np.float32)
+    if lengths is not None:
+        x[np.arange(T)[:, None] >= lengths] = np.nan
+        lengths = np.array(lengths)
+    options = {"reversed_from": data.draw(st.integers(0, D))} if kind == "last" else {}
+    results = []
+    for engine, dtype in ((make(), np.float32), (make_engine(), np.float64)):
+        y, tape = engine.pool(x.astype(dtype), kind, lengths=lengths, **options)
+        results.append({"y": y, "d_x": engine.pool_back(tape, d_y.astype(dtype))})
+        assert {value.dtype for value in results[-1].values()} == {np.dtype(dtype)}
+    assert_near(*results, COMPILED["product"])
+
+
+def test_the_largest_of_a_row_with_a_nan_is_a_nan_and_of_equals_the_first_is_meant():
+    x = np.array([3.0, 7.0, 7.0, np.nan, 9.0, np.nan], np.float32).reshape(6, 1, 1)
+    for engine in (make(), make_engine("float32")):
+        y, tape = engine.pool(x, "max", lengths=np.array([3]))
+        assert y.item() == 7
+        assert np.flatnonzero(engine.pool_back(tape, np.ones((1, 1, 1), np.float32))).tolist() == [1]
+        y, tape = engine.pool(x, "max")
+        assert np.isnan(y.item())
+        assert np.flatnonzero(engine.pool_back(tape, np.ones((1, 1, 1), np.float32))).tolist() == [3]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "half_sum"])
@@ -237,7 +291,7 @@ def test_a_network_and_its_gradients(kind, cell, data, T, N, D, H, seed):
     lengths = data.draw(lengths_of(T, N))
     if lengths is not None:
         lengths[0] = T
-    loss = SquaredError() if kind.startswith("numbers") else SoftmaxCrossEntropy()
+    loss = data.draw(st.sampled_from(SMOOTH_LOSSES)) if kind.startswith("numbers") else SoftmaxCrossEntropy()
     network = network_of(kind, cell, D, H, loss=loss, seed=seed)
     plain = network.copy(engine="numpy", dtype="float64")
     batch, state = batch_for(network, T, N, lengths=lengths, seed=seed), state_for(network, N, seed)
@@ -260,7 +314,7 @@ def test_a_training(kind, data, T, N, D, H, seed):
     lengths = data.draw(lengths_of(T, N))
     if lengths is not None:
         lengths[0] = T
-    loss = SquaredError(data.draw(st.sampled_from(["mean", "half_sum"])))
+    loss = data.draw(st.sampled_from(SMOOTH_LOSSES))
     loss = loss if kind.startswith("numbers") else SoftmaxCrossEntropy()
     clipping = data.draw(st.sampled_from([{}, {"clip_norm": 0.3}, {"clip_norm": 0.5, "clip_value": 0.05}]))
     network = network_of(kind, cell, D, H, loss=loss, seed=seed)
@@ -289,6 +343,21 @@ def test_the_gradients_of_a_training_step(kind, data, T, N, D, H, seed):
     for name, w in network.parameters.items():
         found, largest = (before[name] - w) / 2.0**30, np.abs(expected[name]).max()
         np.testing.assert_allclose(found, expected[name], rtol=0, atol=COMPILED["gradient"] * largest, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "numbers last", "numbers max"])
+@pytest.mark.parametrize("loss", [Huber(0.5), Bernoulli(), SquaredError("half_sum")], ids=name_of)
+def test_each_output_may_have_its_weight_in_training(loss, kind):
+    network = network_of(kind, "gru", 3, 5, 4, loss=loss)
+    plain = network.copy(engine="numpy", dtype="float64")
+    chunks = []
+    for chunk in chunks_for(network, 5, 4, 3, lengths=[3, 0, 2, 5]):
+        batch = chunk.batch
+        weights = np.random.default_rng(1).choice([0.0, 1.0, 2.0], batch.targets.shape)
+        targets = np.where(weights != 0, batch.targets, np.float32(np.nan))
+        chunks.append(Chunk(Batch(batch.x, targets, weights, batch.lengths), chunk.fresh, chunk.symbols))
+    chunks.insert(1, chunks_for(network, 5, 4, 1, lengths=[3, 0, 2, 5])[0])  # and now one with a weight for each place
+    assert_near(trained(network, chunks), trained(plain, chunks), COMPILED["training"])
 
 
 @pytest.mark.parametrize("kind", ["numbers", "numbers both"])

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.compiled.material import (
+    AHEAD,
     CELLS,
     KINDS,
+    POOLED,
     LayerByLayer,
     assert_same,
     batch_for,
@@ -30,7 +32,7 @@ from tests.trained import TEXT, small
 from throughtime import cells
 from throughtime.engine import random
 from throughtime.engine.protocol import Engine, Sampling, Tokens
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.losses import Bernoulli, SoftmaxCrossEntropy, SquaredError
 from throughtime.optimizers import RULES, Optimizer
 
 T, N, D, H = st.integers(1, 7), st.integers(1, 40), st.integers(1, 40), st.integers(1, 70)
@@ -105,18 +107,23 @@ def test_gradients_of_wide_layers_are_the_same_on_any_number_of_threads(cell, H)
 
 
 @given(T, N, D, st.integers(1, 200), seeds)
-def test_products_losses_dropout_norm_and_update_on_one_two_and_three_threads(T, N, D, K, seed):
+def test_products_losses_pools_dropout_norm_and_update_on_one_two_and_three_threads(T, N, D, K, seed):
     def run(number):
         rng, engine = np.random.default_rng(seed), make()
         x, V = rng.normal(size=(T, N, D)).astype(np.float32), rng.normal(size=(D, K)).astype(np.float32)
         c, ids = rng.normal(size=K).astype(np.float32), rng.integers(D, size=(T, N))
         targets, weights = rng.integers(K, size=(T, N)), rng.choice([0.0, 0.3, 1.0], (T, N))
+        of_elements = rng.choice([0.0, 0.3, 1.0], (T, N, K))
         with using(number):
             o = engine.product(x, V, c)
             found = {"o": o.copy(), "looked up": engine.product(Tokens(ids, D), V, c)}
-            squares, found["d squares"] = engine.squared_error(o.copy(), o[::-1].copy(), weights)
+            squares, found["d squares"] = engine.elementwise_loss(SquaredError(), o.copy(), o[::-1].copy(), weights)
+            yes, found["d yes"] = engine.elementwise_loss(Bernoulli(), o.copy(), o[::-1].copy(), of_elements)
             loss, d = engine.softmax_cross_entropy(o.copy(), targets, weights)
-            found |= {"losses": np.array([loss, squares]), "d": d}
+            found |= {"losses": np.array([loss, squares, yes]), "d": d}
+            for kind in ("last", "mean", "max"):
+                found[kind], tape = engine.pool(x, kind, lengths=rng.integers(0, T + 1, N))
+                found[f"d {kind}"] = engine.pool_back(tape, found[kind])
             found["d_x"], found["d_V"], found["d_c"] = engine.product_back(x, V, d)
             _, found["d_V of ids"], found["d_c of ids"] = engine.product_back(Tokens(ids, D), V, d, needs_input=False)
             found["d_table"] = engine.embed_back(ids, V, d)
@@ -130,6 +137,49 @@ def test_products_losses_dropout_norm_and_update_on_one_two_and_three_threads(T,
     alone = run(1)
     assert_same(run(2), alone)
     assert_same(run(3), alone)
+
+
+@pytest.mark.parametrize("kind", ["last", "mean", "max"])
+@given(st.data(), T, N, st.integers(1, 70), seeds)
+def test_a_pool_of_a_row_is_the_same_alone_in_any_batch_and_padded(kind, data, T, N, D, seed):
+    lengths, rng = data.draw(lengths_of(T, N)), np.random.default_rng(seed)
+    x = rng.normal(size=(T, N, D)).astype(np.float32)
+    options = {"reversed_from": data.draw(st.integers(0, D))} if kind == "last" else {}
+    n = data.draw(st.integers(0, N - 1))
+    length = T if lengths is None else lengths[n]
+    lengths = None if lengths is None else np.array(lengths)
+    engine = make()
+    y, tape = engine.pool(x, kind, lengths=lengths, **options)
+    d_y = rng.normal(size=y.shape).astype(np.float32)
+    d_x = engine.pool_back(tape, d_y)
+    assert not d_x[length:, n].any()
+    if length == 0:
+        assert not y[:, n].any()
+        return
+    alone, tape = engine.pool(x[:length, n : n + 1], kind, **options)
+    assert_same({"y": alone}, {"y": y[:, n : n + 1]})
+    assert_same({"d_x": engine.pool_back(tape, d_y[:, n : n + 1])}, {"d_x": d_x[:length, n : n + 1]})
+
+
+@pytest.mark.parametrize("kind", POOLED)
+@given(st.data(), st.integers(1, 7), st.integers(1, 20), st.integers(1, 30), st.integers(1, 40), seeds)
+def test_a_row_in_front_of_a_pool_is_the_same_alone_and_without_padding(kind, data, T, N, D, H, seed):
+    network = network_of(kind, data.draw(st.sampled_from(CELLS)), D, H, seed=seed)
+    lengths = np.array(data.draw(st.lists(st.integers(1, T), min_size=N, max_size=N)))
+    x = batch_for(network, T, N, seed=seed).x
+    outputs, _ = network.forward(x, lengths=lengths)
+    assert outputs.shape == (1, N, 5)
+    n = data.draw(st.integers(0, N - 1))
+    alone, _ = network.forward(x[: lengths[n], n : n + 1])
+    assert_same({"o": alone}, {"o": outputs[:, n : n + 1]})
+
+
+def test_a_pool_of_a_long_row_is_one_pass():
+    network = network_of("numbers mean", "gru", 5, 100)
+    x = batch_for(network, 5000, 3).x
+    outputs, _ = network.forward(x, lengths=[5000, 4000, 3])
+    for n, length in enumerate((5000, 4000, 3)):
+        np.testing.assert_array_equal(network.forward(x[:length, n : n + 1])[0], outputs[:, n : n + 1])
 
 
 @every_kind
@@ -152,7 +202,7 @@ def test_a_whole_network_is_its_layers_one_after_another(kind, data, T, N, D, H,
         assert_same(flat(final) | {"outputs": outputs}, flat(expected_final) | {"outputs": expected})
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.endswith(("both", "back"))])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.endswith(AHEAD)])
 @given(st.data(), T, st.integers(1, 20), st.integers(1, 30), st.integers(1, 40), seeds)
 def test_steps_with_the_state_carried_are_one_pass_and_each_row_is_its_own(kind, data, T, N, D, H, seed):
     network = network_of(kind, data.draw(st.sampled_from(CELLS)), D, H, seed=seed)

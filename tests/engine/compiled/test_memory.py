@@ -31,7 +31,7 @@ from tests.engine.compiled.material import (
 from throughtime.engine import random
 from throughtime.engine.compiled import job
 from throughtime.engine.protocol import Sampling, Tokens
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.losses import Huber, SoftmaxCrossEntropy, SquaredError
 from throughtime.optimizers import RULES, Optimizer
 
 ZONE = 512
@@ -162,7 +162,12 @@ def test_the_rest_of_the_protocol_between_guards(T, N, D, K, seed):
         targets, weights = rng.integers(K, size=(T, N)), rng.choice([0.0, 0.3, 1.0], (T, N))
         o = engine.product(x, V, c)
         found = {"o": o.copy(), "looked up": engine.product(Tokens(ids, D), V, c)}
-        _, found["d squares"] = engine.squared_error(o.copy(), o[::-1].copy(), weights)
+        of_elements = rng.choice([0.0, 0.3, 1.0], (T, N, K))
+        _, found["d squares"] = engine.elementwise_loss(SquaredError(), o.copy(), o[::-1].copy(), weights)
+        _, found["d Huber"] = engine.elementwise_loss(Huber(0.5), o.copy(), o[::-1].copy(), of_elements)
+        for kind in ("last", "mean", "max"):
+            found[kind], tape = engine.pool(x, kind, lengths=rng.integers(0, T + 1, N))
+            found[f"d {kind}"] = engine.pool_back(tape, found[kind])
         _, d = engine.softmax_cross_entropy(o.copy(), targets, weights)
         found["d_x"], found["d_V"], found["d_c"] = engine.product_back(x, V, d)
         _, found["d_V of ids"], found["d_c of ids"] = engine.product_back(Tokens(ids, D), V, d, needs_input=False)
@@ -236,8 +241,8 @@ def compare(T, N, D, H, cell, end, seed):
     ids = np.random.default_rng(seed).integers(D, size=(T, N))
     a, b = (s.part(x=Tokens(i, D)).forward(make()) for s, i in ((scan, ids), (moved, edge(ids))))
     np.testing.assert_array_equal(a.outputs, b.outputs)
-    for kind in ("one-hot", "embedding both", "numbers stack"):
-        loss = SquaredError() if kind == "numbers stack" else None
+    for kind in ("one-hot", "embedding both", "numbers stack", "numbers last", "numbers max"):
+        loss = SquaredError() if kind.startswith("numbers") else None
         results = []
         for move in (lambda value: value, edge):
             network = network_of(kind, cell, D, H, max(2, D), loss=loss, seed=seed)

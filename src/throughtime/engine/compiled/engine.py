@@ -87,7 +87,7 @@ class CompiledEngine(Operations):
         T, N = x.shape[:2]
         lengths = some_lengths(lengths, T)
         at_once = T if network.body.reads_ahead else max(1, min(T, FLOATS_AT_ONCE // (N * network.body.kept())))
-        outputs = np.empty((T, N, network.body.output_size), self.dtype)
+        outputs = np.empty((1 if network.body.pools else T, N, network.body.output_size), self.dtype)
         with self._turn:
             for start in range(0, T, at_once):
                 part = slice(start, start + at_once)
@@ -161,15 +161,15 @@ class CompiledEngine(Operations):
     def _steps_for(self, run: Trainable, batch: Any) -> TrainingSteps:
         """The job of a training step for batches of this size: one that was made before, if all is as it was."""
         network, optimizer = run.network, run.optimizer
-        T, N, lengths = _size(batch)
+        T, N, lengths, by_element = _size(batch)
         optimizer.prepare(network.parameters)
         number = number_for(work_of(network.parameters, T * N))
         arrays = [*network.parameters.values(), *(slot for slots in optimizer.slots.values() for slot in slots)]
         return _found_or_made(
             self._training,
-            (T, N, lengths, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
+            (T, N, lengths, by_element, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
             arrays,
-            lambda: TrainingSteps(network, optimizer, T, N, lengths, run.seed, number),
+            lambda: TrainingSteps(network, optimizer, T, N, lengths, by_element, run.seed, number),
         )
 
     def generate(
@@ -184,6 +184,7 @@ class CompiledEngine(Operations):
     ) -> Iterator[Array]:
         if length == 0:
             return
+        network.check_steps()
         if sampling.adjusts or not can_plan(network.stages):
             yield from super().generate(network, o, state, length, sampling, key, read)
             return
@@ -222,9 +223,11 @@ def _found_or_made(
     return found[0]
 
 
-def _size(batch: Any) -> tuple[int, int, bool]:
+def _size(batch: Any) -> tuple[int, int, bool, bool]:
+    """T, N, whether rows end early, and whether each element of the outputs has its weight."""
     T, N = batch.x.shape[:2]
-    return T, N, batch.lengths is not None and not np.all(batch.lengths == T)
+    ends_early = batch.lengths is not None and not np.all(batch.lengths == T)
+    return T, N, ends_early, batch.weights is not None and batch.weights.ndim == 3
 
 
 _engines: WeakSet[CompiledEngine] = WeakSet()

@@ -26,8 +26,8 @@ Back = Callable[[Rows, bool], Rows | None]
 def plan_network(plan: Plan, stages: Sequence[Stage]) -> tuple[Rows, Callable[[Rows], None]]:
     """Adds the pass forward.
 
-    Returns the outputs, rows of ``[T * N]``, and what adds the way back for their gradient; all others are then found
-    in ``plan.gradients``.
+    Returns the outputs, rows of ``[T * N]``, or of ``[N]`` behind a pool, and what adds the way back for their
+    gradient; all others are then found in ``plan.gradients``.
     """
     last, back = _stacked(plan, Stage("stacked", parts=tuple(stages)), plan.input)
     outputs, rows_back = _rows_of(plan, last)  # symbols, if there is an embedding alone
@@ -235,8 +235,8 @@ def _reversed(plan: Plan, stage: Stage, x: Signal) -> tuple[Rows, Back]:
 
 
 def _steps(plan: Plan, rows: Rows) -> Array:
-    """Rows as ``[T, N, width]``."""
-    return rows.array.reshape(plan.T, plan.N, rows.row)
+    """Rows as ``[T, N, width]``; behind a pool T is 1."""
+    return rows.array.reshape(rows.count // plan.N, plan.N, rows.row)
 
 
 def _flat(rows: Rows) -> Array:
@@ -306,11 +306,26 @@ def _dropout(plan: Plan, stage: Stage, x: Signal) -> tuple[Signal, Back]:
     return outputs, way_back
 
 
+def _pool(plan: Plan, stage: Stage, x: Signal) -> tuple[Signal, Back]:
+    rows, rows_back = _rows_of(plan, x)
+    outputs = new_rows(plan.N, rows.size)
+    parts.pool(plan.job, stage.pooling, _steps(plan, rows), outputs, stage.reversed_from, plan.lengths)
+
+    def way_back(d: Rows, needs: bool) -> Rows | None:
+        if not needs:
+            return None
+        d_x = new_rows(rows.count, rows.size)
+        parts.pool_back(plan.job, stage.pooling, _steps(plan, rows), d, d_x, stage.reversed_from, plan.lengths)
+        return rows_back(d_x, needs)
+
+    return outputs, way_back
+
+
 def _dense(plan: Plan, stage: Stage, x: Signal) -> tuple[Signal, Back]:
     job, K = plan.job, stage.size or 0
     V, c = f"{stage.name}.V", f"{stage.name}.c"
-    outputs = new_rows(plan.T * plan.N, K)
     if isinstance(x, Symbols) and x.table is None:
+        outputs = new_rows(len(x.ids), K)
         parts.pick(job, plan.parameters[V], plan.parameters[c], x.ids, 1, outputs)
 
         def one_hot_back(d: Rows, needs: bool) -> None:
@@ -320,6 +335,7 @@ def _dense(plan: Plan, stage: Stage, x: Signal) -> tuple[Signal, Back]:
         return outputs, one_hot_back
 
     rows, rows_back = _rows_of(plan, x)
+    outputs = new_rows(rows.count, K)
     packed, packed_c = plan.pack(V, K, ONE), plan.pack(c, K, ONE)
     job.wait()
     parts.product(job, library.common(), 1, rows, packed, packed_c, outputs)
@@ -343,6 +359,7 @@ KINDS: dict[str, Callable[[Plan, Stage, Signal], tuple[Signal, Back]]] = {
     "recurrent": _recurrent,
     "bidirectional": _bidirectional,
     "residual": _residual,
+    "pool": _pool,
     "dropout": _dropout,
     "dense": _dense,
 }

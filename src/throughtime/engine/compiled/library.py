@@ -1,4 +1,4 @@
-"""The kernels that there are, compiled in groups: for every network, for a cell, for an optimizer's rule."""
+"""The kernels that there are, compiled in groups: for every network, a cell, an optimizer's rule, a loss."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from throughtime.engine.compiled.kernels import (
     learning,
     lookup,
     losses,
+    pool,
     product,
     runtime,
     scan,
@@ -72,9 +73,9 @@ def common() -> Library:
         lookup.write_columns(module, target)
         lookup.write_clear(module, target)
         losses.write_softmax_cross_entropy(module, target)
-        losses.write_squared_error(module, target)
         losses.write_sum(module, target)
         learning.write_squares(module, target)
+        pool.write_pool(module, target)
         dropout.write_dropout(module, target)
         steps.write_steps(module, target)
         choice.write_choice(module, target)
@@ -101,3 +102,11 @@ def of_cell(cell: Cell) -> Library:
 def of_rule(rule: Any) -> Library:
     """What the optimizer's rule needs."""
     return Library(f"the optimizer {rule.name}", lambda module, target: learning.write_update(module, target, rule))
+
+
+@lru_cache(maxsize=64)
+def of_loss(element: Any) -> Library:
+    """What a loss of each output by itself needs."""
+    return Library(
+        f"the loss {element.name}", lambda module, target: losses.write_elementwise_loss(module, target, element)
+    )

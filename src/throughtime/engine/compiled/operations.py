@@ -5,8 +5,9 @@ Whole networks are run from plans, with the same kernels on the same layouts, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,14 @@ class _ScanTape:
     records: Rows
     histories: list[Array]
     """``[T + 1, N, padded H]`` for each state."""
+
+
+@dataclass(frozen=True)
+class _PoolTape:
+    x: Array
+    kind: str
+    lengths: Array | None
+    reversed_from: int | None
 
 
 class Operations(Engine):
@@ -228,6 +237,27 @@ class Operations(Engine):
         d_state = tuple(_unpadded(carry, H) for carry in carries)
         return ScanGradients(d_x, ScanWeights(d_U, d_W, d_b, d_e, d_p), d_state)
 
+    # ------------------------------------------------------------------ over time
+
+    def pool(
+        self, x: Array, kind: str, *, lengths: Array | None = None, reversed_from: int | None = None
+    ) -> tuple[Array, _PoolTape]:
+        _, N, D = x.shape
+        tape = _PoolTape(_plain(x), kind, some_lengths(lengths, len(x)), reversed_from)
+        out = new_rows(N, D)
+        job = Job()
+        parts.pool(job, kind, tape.x, out, reversed_from, tape.lengths)
+        job.run(number_for(x.size))
+        return _unpadded(out.array, D)[None], tape
+
+    def pool_back(self, tape: _PoolTape, d_y: Array) -> Array:
+        T, N, D = tape.x.shape
+        d, out = Rows.plain(_aligned(d_y), D), new_rows(T * N, D)
+        job = Job()
+        parts.pool_back(job, tape.kind, tape.x, d, out, tape.reversed_from, tape.lengths)
+        job.run(number_for(tape.x.size))
+        return _unpadded(out.array, D).reshape(T, N, D)
+
     # ------------------------------------------------------------------ dropout
 
     def dropout(self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True) -> tuple[Array, Any]:
@@ -249,21 +279,22 @@ class Operations(Engine):
     def softmax_cross_entropy(
         self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
-        return self._loss("softmax_cross_entropy", o, _ids(targets), weights, needs_gradient)
+        return self._loss(parts.softmax_cross_entropy, o, _ids(targets), weights, needs_gradient)
 
-    def squared_error(
-        self, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
+    def elementwise_loss(
+        self, objective: Any, o: Array, targets: Array, weights: Array | None, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
-        return self._loss("squared_error", o, np.ascontiguousarray(targets, self.dtype), weights, needs_gradient)
+        return self._loss(
+            partial(parts.elementwise_loss, objective=objective), o, _plain(targets), weights, needs_gradient
+        )
 
     def _loss(
-        self, kernel: str, o: Array, targets: Array, weights: Array | None, needs_gradient: bool
+        self, add: Callable[..., None], o: Array, targets: Array, weights: Array | None, needs_gradient: bool
     ) -> tuple[float, Array | None]:
         places = np.ones(o.shape[:2]) if weights is None else np.ascontiguousarray(weights, np.float64)
-        rows = _aligned(o)
-        losses, total = np.empty(places.size), np.zeros(1)
+        rows, total = _aligned(o), np.zeros(1)
         job = Job()
-        parts.loss(job, kernel, Rows.plain(rows, o.shape[2]), targets, places, losses, total, gradient=needs_gradient)
+        add(job, o=Rows.plain(rows, o.shape[2]), targets=targets, weights=places, total=total, gradient=needs_gradient)
         job.run(number_for(o.size * 16))
         return float(total[0]), _unpadded(rows, o.shape[2]) if needs_gradient else None
 

@@ -17,7 +17,7 @@ from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.kernels.gradient import packing
 from throughtime.engine.compiled.kernels.learning import PART
 from throughtime.engine.compiled.layout import RecordLayout, blocks_of
-from throughtime.engine.compiled.library import Library
+from throughtime.engine.compiled.library import Library, Routine
 from throughtime.engine.compiled.rows import ONE, Rows
 from throughtime.engine.compiled.target import host
 from throughtime.engine.protocol import Array
@@ -342,6 +342,44 @@ def recurrent_gradients(
         sums(job, records, (slot,), vector, threads)
 
 
+def pool(job: Job, kind: str, x: Array, out: Rows, reversed_from: int | None, lengths: Array | None) -> None:
+    """``out``: one row for each sequence of ``x [T, N, width]``."""
+    T, N, width = x.shape
+    job.add(
+        library.common()[f"pool_{kind}"],
+        T=T,
+        N=N,
+        H=out.size,
+        forward=out.size if reversed_from is None else reversed_from,
+        x=x,
+        x_row=width,
+        out=out.array,
+        out_row=out.row,
+        lengths=lengths,
+    )
+
+
+def pool_back(
+    job: Job, kind: str, x: Array, d: Rows, out: Rows, reversed_from: int | None, lengths: Array | None
+) -> None:
+    """``out``, the gradient of all steps of ``x [T, N, width]``, from that of its pool."""
+    T, N, width = x.shape
+    job.add(
+        library.common()[f"pool_{kind}_back"],
+        T=T,
+        N=N,
+        H=d.size,
+        forward=d.size if reversed_from is None else reversed_from,
+        x=x,
+        x_row=width,
+        d=d.array,
+        d_row=d.row,
+        out=out.array,
+        out_row=out.row,
+        lengths=lengths,
+    )
+
+
 def dropout(
     job: Job, x: Array, out: Array, size: int, rate: float, key: tuple[int, int], step: Array, per_step: bool
 ) -> None:
@@ -365,20 +403,29 @@ def dropout(
     )
 
 
-def loss(
-    job: Job,
-    kernel: str,
-    o: Rows,
-    targets: Array,
-    weights: Array,
-    losses: Array,
-    total: Array,
-    *,
-    gradient: bool = True,
+def softmax_cross_entropy(
+    job: Job, o: Rows, targets: Array, weights: Array, total: Array, *, gradient: bool = True
 ) -> None:
-    """The loss of every row and their sum; ``o`` becomes its gradient."""
+    """The loss of all rows; ``o`` becomes its gradient."""
+    _loss(job, library.common()["softmax_cross_entropy"], o, targets, weights, total, gradient)
+
+
+def elementwise_loss(
+    job: Job, objective: Any, o: Rows, targets: Array, weights: Array, total: Array, *, gradient: bool = True
+) -> None:
+    """The same for a loss of each output by itself; the weights are for rows, or for all elements."""
+    columns = [np.ascontiguousarray(row, np.float32) for row in objective.constants(o.size)]
+    routine = library.of_loss(objective.element)["elementwise_loss"]
+    by_element = weights.ndim == 3
+    _loss(job, routine, o, targets, weights, total, gradient, by_element=by_element, **_numbered("k", columns))
+
+
+def _loss(
+    job: Job, routine: Routine, o: Rows, targets: Array, weights: Array, total: Array, gradient: bool, **more: Any
+) -> None:
+    losses = room(o.count, np.float64)
     job.add(
-        library.common()[kernel],
+        routine,
         rows=o.count,
         K=o.size,
         o=o.array,
@@ -387,6 +434,7 @@ def loss(
         weights=weights,
         losses=losses,
         gradient=gradient,
+        **more,
     )
     job.add(library.common()["sum"], alone=True, count=losses.size, values=losses, total=total)
 

@@ -39,7 +39,8 @@ class Passes:
             name: [place[:, :size] for place, size in zip(places, network.body.states()[name], strict=True)]
             for name, places in self.plan.states.items()
         }
-        self.result = self.outputs.array.reshape(T, N, -1)[..., : self.size]
+        steps = self.outputs.count // N  # one behind a pool
+        self.result = self.outputs.array.reshape(steps, N, -1)[..., : self.size]
         self.packed: int | None = None
         """Which version of the weights."""
 
@@ -50,7 +51,7 @@ class Passes:
             self.packed = version
 
     def run(self, x: Array, lengths: Array | None, version: int) -> Array:
-        """Outputs ``[T, N, K]``, which the next run writes over; the state is in ``views`` before and after."""
+        """The outputs, which the next run writes over; the state is in ``views`` before and after."""
         plan = self.plan
         plan.inputs[...] = x
         if plan.lengths is not None and lengths is not None:

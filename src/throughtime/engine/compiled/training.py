@@ -28,6 +28,7 @@ class TrainingSteps:
     ----------
     network, optimizer : what is trained
     T, N, lengths : the size of a batch, and whether its sequences end early
+    by_element : whether each element of the outputs has a weight, not each place
     seed : of dropout
     number : of threads
     """
@@ -39,6 +40,7 @@ class TrainingSteps:
         T: int,
         N: int,
         lengths: bool,
+        by_element: bool,
         seed: int,
         number: int,
     ) -> None:
@@ -72,7 +74,8 @@ class TrainingSteps:
         counts = len(optimizer.rule.program.inputs) - 2 - len(optimizer.rule.slots)
         self._coefficients = np.zeros((2, counts))
         self.coefficients = self._fetched(self._coefficients)
-        self._add_loss(T, N)
+        self.shape = (1 if network.body.pools else T, N, network.body.output_size)
+        self._add_loss(by_element)
         self._add_update()
 
     def _fetched(self, target: Array | None) -> Array:
@@ -93,17 +96,19 @@ class TrainingSteps:
         )
         return source
 
-    def _add_loss(self, T: int, N: int) -> None:
-        objective = self.network.objective
-        K = self.network.body.output_size
-        ids = objective.kernel == "softmax_cross_entropy"
-        targets = room((T, N), np.int64, zero=True) if ids else room((T, N, K), zero=True)
-        weights = np.zeros((T, N))
+    def _add_loss(self, by_element: bool) -> None:
+        objective, places = self.network.objective, self.shape[:2]
+        self.targets_are_ids = objective.kernel == "softmax_cross_entropy"
+        targets = room(places, np.int64, zero=True) if self.targets_are_ids else room(self.shape, zero=True)
+        weights = np.zeros(self.shape if by_element and not self.targets_are_ids else places)
         self.targets, self.weights = self._fetched(targets), self._fetched(weights)
         self.job.wait()
         outputs, back = plan_network(self.plan, self.network.stages)
-        self.loss, losses = np.zeros(1), np.zeros(T * N)
-        parts.loss(self.job, objective.kernel, outputs, targets, weights, losses, self.loss)
+        self.loss = np.zeros(1)
+        if self.targets_are_ids:
+            parts.softmax_cross_entropy(self.job, outputs, targets, weights, self.loss)
+        else:
+            parts.elementwise_loss(self.job, objective, outputs, targets, weights, self.loss)
         back(outputs)
 
     def _add_update(self) -> None:
@@ -157,13 +162,15 @@ class TrainingSteps:
     def run(self, batches: Sequence[Any], state: NetworkState, step: int, rates: Sequence[float]) -> list[StepResult]:
         """Trains on at most ``capacity`` batches; ``state`` is changed to that after the last."""
         count = len(batches)
-        objective, outputs = self.network.objective, (self.plan.T, self.plan.N, self.network.body.output_size)
+        objective = self.network.objective
         for number, chunk in enumerate(batches):
             batch = chunk.batch
             _fill(self.inputs[number], batch.x, "inputs")
+            if not self.targets_are_ids:
+                objective.check(self.shape, batch.targets, batch.weights)
             _fill(self.targets[number], batch.targets, "targets")
             _fill(self.fresh[number], chunk.fresh, "fresh")
-            _fill(self.weights[number], objective.place_weights(outputs, batch.weights), "weights")
+            _fill(self.weights[number], objective.place_weights(self.shape, batch.weights), "weights")
             if self.lengths is not None:
                 _fill(self.lengths[number], batch.lengths, "lengths")
                 if self.plan.ids is None:  # so that padding may hold anything, a NaN too
@@ -186,7 +193,7 @@ class TrainingSteps:
         plan = self.plan
         if plan.ids is not None:
             check_ids(self.inputs[:count], self.network.body.input_size, "token ids")
-        if self.targets.dtype == np.int64:
+        if self.targets_are_ids:
             counted = self.targets[:count]
             if not _within(counted, self.network.body.output_size):
                 counted = counted[self.weights[:count] != 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from throughtime.engine.compiled.llvm import Function, Pointer, Value, literal, vector_of
+from throughtime.engine.compiled.llvm import SIZES, Function, Pointer, Value, literal, vector_of
 from throughtime.engine.compiled.target import Target
 
 
@@ -56,13 +56,14 @@ class Vectors:
         return lanes < self.f.splat(valid.cast("trunc", "i32"), self.lanes)
 
     def load_masked(self, place: Pointer, mask: Value) -> Value:
-        """The lanes of the mask; 0 elsewhere, where nothing is read."""
-        name = f"llvm.masked.load.v{self.lanes}f32.p0"
-        masks = vector_of(self.lanes, "i1")
-        self.f.module.declare(name, self.type, ["ptr", "i32", masks, self.type])
-        zero = literal(self.type, 0.0)
+        """The lanes of the mask, of floats or doubles; 0 elsewhere, where nothing is read."""
+        size = SIZES[place.element]
+        name = f"llvm.masked.load.v{self.lanes}f{8 * size}.p0"
+        type_, masks = vector_of(self.lanes, place.element), vector_of(self.lanes, "i1")
+        self.f.module.declare(name, type_, ["ptr", "i32", masks, type_])
+        zero = literal(type_, 0.0)
         return self.f.emit(
-            self.type, f"call {self.type} @{name}(ptr {place.text}, i32 4, {masks} {mask.text}, {self.type} {zero})"
+            type_, f"call {type_} @{name}(ptr {place.text}, i32 {size}, {masks} {mask.text}, {type_} {zero})"
         )
 
     def store_masked(self, place: Pointer, value: Value, mask: Value) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from throughtime.engine.compiled import functions
 from throughtime.engine.compiled.kernel import Kernel
-from throughtime.engine.compiled.llvm import Module, Pointer, Value
+from throughtime.engine.compiled.llvm import Module, Pointer, Value, vector_of
 from throughtime.engine.compiled.target import Target
 
 
@@ -87,31 +88,40 @@ def _largest_lane(k: Kernel, value: Value) -> Value:
     return value.lane(0)
 
 
-def write_squared_error(module: Module, target: Target) -> None:
-    """``squared_error``: the same for ``weight * (o - target)**2``; targets are plain rows of K."""
-    k = Kernel(module, target, "squared_error", "rows K *o o_row *targets double*weights double*losses gradient")
+def write_elementwise_loss(module: Module, target: Target, element: Any) -> None:
+    """``elementwise_loss``: the same for what an element of the loss costs; targets are plain rows of K.
+
+    Weights are one for each row, or one for each element (``by_element`` 1). Each ``k`` has a number for each column.
+    """
+    constants = [f"k{number}" for number in range(len(element.constants))]
+    k = Kernel(
+        module,
+        target,
+        "elementwise_loss",
+        "rows K *o o_row *targets double*weights by_element double*losses gradient "
+        + " ".join(f"*{name}" for name in constants),
+    )
     rows, K, o, o_row, targets, weights, losses = k["rows K o o_row targets weights losses"]
     L = target.lanes
+    wide = vector_of(L, "double")
     first, last = k.share(rows)
-    wants_gradient = k["gradient"] != 0
+    by_element, wants_gradient = k["by_element"] != 0, k["gradient"] != 0
+    nothing = k.constant(wide, 0.0)
     with k.loop(first, last) as m:
-        weight = (weights + m).load()
-        scale = k.v.splat(weight.cast("fptrunc", "float"))
-        total = k.variable(k.constant("double", 0.0))
+        of_row = k.splat((weights + k.select(by_element, m * K, m)).load(), L)
+        total = k.variable(nothing)
         with k.loop(0, K, L) as i:
-            place = o + (m * o_row + i)
-            mask = k.v.mask(K - i)
-            error = k.v.load(place) - k.v.load_masked(targets + (m * K + i), mask)
-            error = k.select(mask, error, k.v.constant(0.0))
-            error = k.select(k.splat(weight != 0.0, L), error, k.v.constant(0.0))
+            place, mask = o + (m * o_row + i), k.v.mask(K - i)
+            of_element = k.v.load_masked(weights + (m * K + i), mask & k.splat(by_element, L))
+            weight = k.select(k.splat(by_element, L), of_element, of_row)
+            counts = mask & (weight != 0.0)
+            inputs = [k.v.load(place), k.v.load_masked(targets + (m * K + i), counts)]
+            inputs += [k.v.load_masked(k[name] + i, mask) for name in constants]
+            loss, d_o = functions.run(k.v, element.program, inputs)
+            total.set(total.get() + k.select(counts, loss.cast("fpext", wide) * weight, nothing))
             with k.when(wants_gradient):
-                place.store(error * scale * 2.0)
-            with k.loop(0, k.minimum(K - i, L)) as lane:
-                one = k.emit("float", f"extractelement {error.type} {error.text}, i64 {lane.text}").cast(
-                    "fpext", "double"
-                )
-                total.set(total.get() + one * one)
-        (losses + m).store(k.select(weight != 0.0, total.get() * weight, 0.0))
+                place.store(k.select(counts, d_o * weight.cast("fptrunc", k.v.type), k.v.constant(0.0)))
+        (losses + m).store(k.v.sum(total.get()))
     k.give()
 
 
