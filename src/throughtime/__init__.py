@@ -15,15 +15,28 @@ if TYPE_CHECKING:
     from throughtime.inspection import check_gradients
     from throughtime.loading import load
     from throughtime.network import Batch, Network
+    from throughtime.series import Forecaster
     from throughtime.text import TextGenerator
 
 __version__ = "0.1.0"
 
-__all__ = ["Batch", "Cell", "Network", "TextGenerator", "cells", "check_gradients", "errors", "load", "set_num_threads"]
+__all__ = [
+    "Batch",
+    "Cell",
+    "Forecaster",
+    "Network",
+    "TextGenerator",
+    "cells",
+    "check_gradients",
+    "errors",
+    "load",
+    "set_num_threads",
+]
 
 _HOMES = {
     "Batch": "throughtime.network",
     "Cell": "throughtime.cells",
+    "Forecaster": "throughtime.series",
     "Network": "throughtime.network",
     "TextGenerator": "throughtime.text",
     "check_gradients": "throughtime.inspection",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from throughtime import cells, optimizers
 from throughtime.cells import Cell
@@ -12,11 +12,14 @@ from throughtime.errors import NotFittedError, ParameterError, known
 from throughtime.initializers import Initializer
 from throughtime.optimizers import Rule, schedules
 from throughtime.optimizers.schedules import Schedule
-from throughtime.parameters import PARAMETERS
+from throughtime.parameters import PARAMETERS, Parameter
 
 
 class Estimator:
     """The manners of scikit-learn: the constructor only stores, ``fit`` learns, what is learned ends in ``_``."""
+
+    table: ClassVar[Mapping[str, Parameter]] = PARAMETERS
+    """What is allowed for each parameter."""
 
     @classmethod
     def parameter_names(cls) -> list[str]:
@@ -47,7 +50,7 @@ class Estimator:
     def check_parameters(self) -> None:
         """Raises :class:`ParameterError` for the first parameter whose value makes no sense."""
         for name, value in self.get_params().items():
-            PARAMETERS[name].check(name, value)
+            self.table[name].check(name, value)
 
     def check_fitted(self) -> None:
         """Raises :class:`NotFittedError` before ``fit``."""

@@ -9,12 +9,13 @@ from typing import Any
 from throughtime import files
 from throughtime.cells import Cell
 from throughtime.errors import ModelFileError
+from throughtime.series import Forecaster
 from throughtime.text import TextGenerator
 
-ESTIMATORS = {"TextGenerator": TextGenerator}
+ESTIMATORS: dict[str, Any] = {"Forecaster": Forecaster, "TextGenerator": TextGenerator}
 
 
-def load(path: str | os.PathLike[str], *, cells: Sequence[Cell] = (), engine: Any = "auto") -> TextGenerator:
+def load(path: str | os.PathLike[str], *, cells: Sequence[Cell] = (), engine: Any = "auto") -> Any:
     """The model in a file.
 
     Parameters

@@ -133,3 +133,41 @@ SAMPLING: Mapping[str, Parameter] = {
     "greedy": _switch(False, "always the likeliest symbol"),
 }
 """How a symbol is chosen in generation."""
+
+_FORECASTER_TAKES_OVER = (
+    *("activation", "residual", "initializer", "variational_dropout", "max_steps", "minutes", "optimizer", "schedule"),
+    *("weight_decay", "clip_norm", "clip_value", "averaging", "early_stopping", "patience", "engine", "dtype"),
+    *("random_state", "callbacks", "verbose"),
+)
+
+FORECASTER: Mapping[str, Parameter] = {
+    "horizon": _count(1, "steps ahead that are forecast"),
+    "target": Parameter(None, "columns that are forecast; None: all others that are numbers", object),
+    "past": Parameter(None, "columns that are known up to now", object),
+    "future": Parameter(None, "columns that are known ahead", object),
+    "static": Parameter(None, "columns that do not change within a series: numbers or categories", object),
+    "time": Parameter(None, "column of dates, or of integers", str, optional=True),
+    "series": Parameter(None, "column that tells series apart", str, optional=True),
+    "frequency": Parameter(None, "of the times, such as D, 15min or M, where some are missing", str, optional=True),
+    "season": _count(None, "steps of a season; None: from the frequency (12 of months), else 1"),
+    "calendar": _switch(True, "tells the network the hour, weekday or month, where there are dates"),
+    "context": _count(None, "steps that are read for a forecast; None: four seasons, three horizons or 48"),
+    "reference": Parameter(
+        "auto", "what the network's forecast departs from: mean, last, season, profile or recent; auto: the best", str
+    ),
+    "strategy": Parameter("direct", "direct: all steps at once; recursive: one after another", str),
+    "loss": Parameter("pinball", "pinball (of quantiles), squared or absolute", str),
+    "quantiles": Parameter((0.1, 0.5, 0.9), "levels that are forecast besides the middle", object),
+    "cell": PARAMETERS["cell"],
+    "hidden_size": _count(None, "units of a layer, H; None: 64"),
+    "num_layers": _count(1, "recurrent layers one on another"),
+    "dropout": _share(None, "share of each recurrent layer's outputs dropped in training; None: less for more data"),
+    "batch_size": _count(None, "windows read side by side, N; None: 32, of many series 64"),
+    "epochs": _count(None, "passes over the data; None: from their amount"),
+    "learning_rate": _positive(None, "step size; None: 0.003 for adam, else the optimizer's own"),
+    "validation": _share(
+        0.2, "share of each series, its end, that scores the network and calibrates intervals; 0: none"
+    ),
+    **{name: PARAMETERS[name] for name in _FORECASTER_TAKES_OVER},
+}
+"""Of :class:`~throughtime.Forecaster`."""

@@ -7,7 +7,8 @@ from typing import Any
 from throughtime.training import History
 
 
-def _axes(ax: Any) -> Any:
+def axes(ax: Any) -> Any:
+    """These, or new ones."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -17,7 +18,7 @@ def _axes(ax: Any) -> Any:
 
 def plot_history(history: History, ax: Any = None) -> Any:
     """The loss of each step, the tutorials' smoothed loss, and the validation loss."""
-    ax = _axes(ax)
+    ax = axes(ax)
     ax.plot(history.steps, history.loss, color="0.75", linewidth=0.8, label="training, each step")
     ax.plot(
         history.steps,

@@ -1,0 +1,97 @@
+"""Judges forecasts of the past, beside those that need no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from throughtime.errors import DataError
+from throughtime.series.baselines import BASELINES, with_quantiles
+from throughtime.series.metrics import Forecasts, Scores, mase_size
+from throughtime.series.panel import Panel
+
+if TYPE_CHECKING:
+    from throughtime.series.forecaster import Forecaster
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a backtest found.
+
+    Attributes
+    ----------
+    scores : Scores
+        Of all folds together.
+    folds : tuple of Scores
+        Of each fold.
+    forecasts : mapping of method to Forecasts
+    """
+
+    scores: Scores
+    folds: tuple[Scores, ...]
+    forecasts: dict[str, Forecasts]
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The scores as a table: a row for each method and lead."""
+        return self.scores.columns()
+
+    def __str__(self) -> str:
+        won = sum(fold.wins for fold in self.folds)
+        return f"{self.scores}\nthe network was better than the best baseline in {won} of {len(self.folds)} folds"
+
+
+def judge(model: Forecaster, panel: Panel) -> Scores:
+    """The forecast of the last steps of each series."""
+    return Scores.of(_forecasts(model, panel, 0), model.levels_)
+
+
+def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: bool) -> Backtest:
+    """Forecasts from ``folds`` places, ``step`` steps apart; see :meth:`throughtime.Forecaster.backtest`."""
+    found = []
+    for fold in range(folds):
+        behind = (folds - 1 - fold) * step
+        _check_lengths(panel, behind + model.horizon)
+        judged = model
+        if refit:
+            judged = type(model)(**{**model.get_params(), "verbose": 0})
+            judged.fit_panel(panel.without_last(behind + model.horizon))
+        model._say(f"fold {fold + 1} of {folds}")
+        found.append(_forecasts(judged, panel, behind))
+    levels = judged.levels_
+    together = {name: _joined([one[name] for one in found]) for name in found[0]}
+    return Backtest(Scores.of(together, levels), tuple(Scores.of(one, levels) for one in found), together)
+
+
+def _check_lengths(panel: Panel, steps: int) -> None:
+    for series in panel:
+        if len(series) <= steps:
+            raise DataError(
+                f"{series.called} has {len(series)} steps; the first fold begins {steps} before its end: give fewer "
+                "folds, a smaller step, or leave the series out"
+            )
+
+
+def _forecasts(model: Forecaster, panel: Panel, behind: int) -> dict[str, Forecasts]:
+    """Forecasts of the ``horizon`` steps that end ``behind`` steps before the end of each series, by every method."""
+    h, season, levels = model.horizon, model.season_, np.array(model.levels_)
+    history = panel.without_last(behind + h)
+    truth = np.stack([s.target[len(s) - behind - h : len(s) - behind] for s in panel])
+    size = np.stack([mase_size(series.target, season) for series in history])
+    points, quantiles = model.forecast_panel(history)
+    found = {"network": Forecasts(points, quantiles, truth, size)}
+    for name, method in BASELINES.items():
+        if name == "seasonal naive" and season == 1:
+            continue
+        every = [method(series.target, season, h) for series in history]
+        spread = [with_quantiles(s.target, one, levels) for s, one in zip(history, every, strict=True)]
+        found[name] = Forecasts(np.stack([one[-1] for one in every]), np.stack(spread), truth, size)
+    return found
+
+
+def _joined(parts: Sequence[Forecasts]) -> Forecasts:
+    return Forecasts(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in Forecasts.__dataclass_fields__)
+    )

@@ -1,0 +1,71 @@
+"""Intervals that hold what they promise: split conformal prediction.
+
+A network's quantile is moved by what it was off by on held-out windows (Romano, Patterson and Candes, 2019, theorem 2:
+each side by itself). For the level tau above 1/2 the shift is the ceil((n + 1) tau)-th smallest of the n differences
+``y - q``; below 1/2 the floor((n + 1) tau)-th; where there are too few windows for that, the largest or smallest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+
+FEW = 20
+"""With fewer windows than this for a lead, all leads have one shift."""
+
+
+def shifts(q: Array, y: Array, quantiles: Array) -> Array:
+    """How far each quantile is to be moved: ``[h, C, Q]``.
+
+    Parameters
+    ----------
+    q : ``[n, h, C, Q]``, what was forecast, in units of the scale
+    y : ``[n, h, C]``, what came; NaN where it is not known
+    quantiles : ``[Q]``, the levels
+    """
+    off = y[..., None] - q
+    found = np.zeros(q.shape[1:])
+    for column in range(q.shape[2]):
+        for level, tau in enumerate(quantiles):
+            for lead in range(q.shape[1]):
+                one = off[:, lead, column, level]
+                one = one[np.isfinite(one)]
+                if len(one) < FEW:
+                    one = off[:, :, column, level]
+                    one = one[np.isfinite(one)]
+                found[lead, column, level] = shift(one, tau)
+    return found
+
+
+def shift(off: Array, tau: float) -> float:
+    """The shift for one level; 0 where nothing is known."""
+    n = len(off)
+    if not n:
+        return 0.0
+    rank = np.ceil((n + 1) * tau) if tau >= 0.5 else np.floor((n + 1) * tau)
+    return float(np.sort(off)[int(np.clip(rank, 1, n)) - 1])
+
+
+def moved(q: Array, shifts: Array, levels: Array, middle: Array) -> Array:
+    """Quantiles ``[n, h, C, Q]`` moved, in order, and those of 1/2 the middle ``[n, h, C]`` itself."""
+    middle = middle[..., None]
+    found = q + shifts
+    found = np.where(levels < 0.5, np.minimum(found, middle), np.maximum(found, middle))
+    return np.sort(np.where(levels == 0.5, middle, found), axis=-1)
+
+
+def measured(q: Array, y: Array, levels: Array) -> float:
+    """The share of values between the lowest and the highest quantile, by windows that had no part in the shifts.
+
+    Every second window calibrates, the others are counted, and the other way round.
+    """
+    inside, known = 0, 0
+    middle = q[..., np.argmin(np.abs(levels - 0.5))]
+    for first in (0, 1):
+        calibrates, counts = slice(first, None, 2), slice(1 - first, None, 2)
+        interval = moved(q[counts], shifts(q[calibrates], y[calibrates], levels), levels, middle[counts])
+        there = np.isfinite(y[counts])
+        inside += int(((y[counts] >= interval[..., 0]) & (y[counts] <= interval[..., -1]) & there).sum())
+        known += int(there.sum())
+    return inside / known if known else float("nan")

@@ -1,0 +1,650 @@
+"""Forecasts the next values of one or many series."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from throughtime import files
+from throughtime.cells import Cell
+from throughtime.engine import random
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError, ParameterError, known
+from throughtime.estimator import parameters_to_json, resolve_cell
+from throughtime.learner import Learner, make_plan
+from throughtime.optimizers import Optimizer
+from throughtime.parameters import FORECASTER, Parameter
+from throughtime.series import conformal, model_file
+from throughtime.series.backtest import Backtest, backtest, judge
+from throughtime.series.features import REFERENCES, scale_of
+from throughtime.series.forecasting import Origin, Reader
+from throughtime.series.frequency import Frequency
+from throughtime.series.lesson import CALIBRATED, Lesson, prepare
+from throughtime.series.metrics import Scores
+from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
+from throughtime.series.panel import Panel, Series
+from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of, to_form
+from throughtime.series.windows import Windows
+from throughtime.training import Batches, History, Training, mean_loss
+from throughtime.training.progress import Progress, clock
+
+STRATEGIES = ("direct", "recursive")
+HIDDEN_SIZE, BATCH_SIZE, MANY, LEARNING_RATE = 64, 32, 2000, 0.003
+FEWEST_STEPS, PASSES, MOST_STEPS = 300, 10, 3000
+DROPOUT_PER_PASS, MOST_DROPOUT = 0.01, 0.3
+
+
+class Forecaster(Learner):
+    """A recurrent network that forecasts the next values of one or many series.
+
+    One network learns all series and all targets together. Each series is seen in its own scale, and what is forecast is
+    how it departs from a reference that needs no network (see ``reference``).
+
+    Parameters
+    ----------
+    horizon : int, default 1
+        How many steps ahead are forecast, h.
+    target : str or list of str, default None
+        Columns that are forecast, together. None: all columns of numbers without another role.
+    past : str or list of str, default None
+        Columns that help and are known up to now, such as a measured wind.
+    future : str or list of str, default None
+        Columns that help and are known ahead, such as a price that was announced. For a forecast they are given for the
+        horizon, in rows without a target.
+    static : str or list of str, default None
+        Columns that do not change within a series: numbers, or categories.
+    time : str or None, default None
+        Column of dates (or integers), in order. Dates with a time zone are taken in UTC.
+    series : str or None, default None
+        Column that tells series apart; None: there is one.
+    frequency : str or None, default None
+        Such as ``"D"``, ``"15min"``, ``"M"``: then times that are not there count as missing values. None: found out.
+    season : int or None, default None
+        Steps of a season. None: from the frequency (12 of months, 7 of days, 24 of hours), else 1.
+    calendar : bool, default True
+        Whether the network is told hour, weekday, day and month, where there are dates.
+    context : int or None, default None
+        How many steps are read for a forecast. None: four seasons, three horizons, or 48, whichever is most.
+    reference : {"auto", "mean", "last", "season", "profile", "recent"}, default "auto"
+        The forecast that the network's departs from: the mean; the last value; the value a season ago; the mean of all
+        values at this place of the season; the mean of the last season, and by how much this place is off it on average.
+        ``"auto"``: the one with the smallest mean absolute error on the part that is learned.
+    strategy : {"direct", "recursive"}, default "direct"
+        All h steps at once, or one step, again and again.
+    loss : {"pinball", "squared", "absolute"}, default "pinball"
+        What is learned: quantiles, the mean, or the median.
+    quantiles : sequence of float, default (0.1, 0.5, 0.9)
+        Levels between 0 and 1 that are forecast besides the middle.
+    cell : str or Cell, default "lstm"
+        The recurrent unit.
+    activation : {"tanh", "relu", "sigmoid"}, default "tanh"
+        Of the Elman cell.
+    hidden_size : int or None, default None
+        Units of a layer, H; None: 64.
+    num_layers : int, default 1
+        Recurrent layers one on another.
+    residual : bool, default False
+        Shortcuts around the layers above the first.
+    initializer : str or Initializer, default "glorot"
+        ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
+    dropout : float or None, default None
+        Share of each recurrent layer's outputs dropped in training; None: 0.01 for each pass over the data, at most 0.3.
+    variational_dropout : float, default 0
+        The same with one mask for all steps of a window.
+    batch_size : int or None, default None
+        Windows read side by side, N. None: 32, where there are more than 2,000 windows 64.
+    epochs, max_steps : int or None, default None
+        Passes over the data, or training steps. Without either, and without ``minutes``: ten passes, but at least 300
+        and at most 3,000 steps.
+    minutes : float or None, default None
+        Time to train, turned into steps after timing the first.
+    optimizer : str or Rule, default "adam"
+        ``"sgd"``, ``"momentum"``, ``"adagrad"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``.
+    learning_rate : float or None, default None
+        Step size; None: 0.003 for Adam, else the optimizer's own.
+    schedule : str or Schedule, default "cosine"
+        Of the learning rate: ``"constant"``, ``"cosine"``, ``"step"``, ``"plateau"``.
+    weight_decay : float or None, default None
+        Of weights, not biases (``"adamw"`` only).
+    clip_norm : float or None, default 5
+        Largest norm of the whole gradient.
+    clip_value : float or None, default None
+        Largest element of the gradient.
+    averaging : float, default 0
+        Share of the steps, the last ones, of whose weights the mean is kept.
+    validation : float, default 0.2
+        Share of each series, its end and at least the horizon, that is not learned: it scores the network, and
+        calibrates the intervals. 0: none.
+    early_stopping : bool, default False
+        Stop when validation gets no better, and keep the best weights.
+    patience : int, default 5
+        Validations without a better one before an early stop.
+    engine : {"auto", "compiled", "numpy"}, default "auto"
+        What computes.
+    dtype : {"float32", "float64"}, default "float32"
+        Of the network; series are float64.
+    random_state : int or None, default None
+        Seed; None: another one each time.
+    callbacks : sequence of Callback, default ()
+        Objects that listen to the training.
+    verbose : int, default 1
+        0: silent; 1: says what it does, on standard error.
+
+    Attributes
+    ----------
+    network_ : Network
+    levels_ : tuple of float
+        The quantiles, with 0.5 among them.
+    season_, context_ : int
+        What was chosen.
+    reference_ : str
+        What was chosen.
+    coverage_ : float or None
+        The share of held-out values between the lowest and the highest quantile, where one half of the held-out windows
+        calibrated the intervals and the other was counted, and the other way round. None: nothing is held out.
+    history_ : History
+    training_ : Training
+        The run itself, after ``fit`` (not after ``load``).
+    validation_loss_ : float or None
+        Of the weights that were kept.
+    engine_ : str
+        What computes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wave = np.sin(np.arange(200) / 5)
+    >>> model = Forecaster(horizon=3, hidden_size=16, max_steps=60, random_state=1, verbose=0).fit(wave)
+    >>> model.predict().shape
+    (3,)
+    """
+
+    table: ClassVar[Mapping[str, Parameter]] = FORECASTER
+    fitted_: Fitted
+
+    def __init__(
+        self,
+        horizon: int = 1,
+        *,
+        target: Names = None,
+        past: Names = None,
+        future: Names = None,
+        static: Names = None,
+        time: str | None = None,
+        series: str | None = None,
+        frequency: str | None = None,
+        season: int | None = None,
+        calendar: bool = True,
+        context: int | None = None,
+        reference: str = "auto",
+        strategy: str = "direct",
+        loss: str = "pinball",
+        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        cell: str | Cell = "lstm",
+        activation: str = "tanh",
+        hidden_size: int | None = None,
+        num_layers: int = 1,
+        residual: bool = False,
+        initializer: Any = "glorot",
+        dropout: float | None = None,
+        variational_dropout: float = 0.0,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        max_steps: int | None = None,
+        minutes: float | None = None,
+        optimizer: Any = "adam",
+        learning_rate: float | None = None,
+        schedule: Any = "cosine",
+        weight_decay: float | None = None,
+        clip_norm: float | None = 5.0,
+        clip_value: float | None = None,
+        averaging: float = 0.0,
+        validation: float = 0.2,
+        early_stopping: bool = False,
+        patience: int = 5,
+        engine: Any = "auto",
+        dtype: str = "float32",
+        random_state: Any = None,
+        callbacks: Sequence[Any] = (),
+        verbose: int = 1,
+    ) -> None:
+        self.horizon = horizon
+        self.target = target
+        self.past = past
+        self.future = future
+        self.static = static
+        self.time = time
+        self.series = series
+        self.frequency = frequency
+        self.season = season
+        self.calendar = calendar
+        self.context = context
+        self.reference = reference
+        self.strategy = strategy
+        self.loss = loss
+        self.quantiles = quantiles
+        self.cell = cell
+        self.activation = activation
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.residual = residual
+        self.initializer = initializer
+        self.dropout = dropout
+        self.variational_dropout = variational_dropout
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.max_steps = max_steps
+        self.minutes = minutes
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.averaging = averaging
+        self.validation = validation
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.engine = engine
+        self.dtype = dtype
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ learning
+
+    def fit(self, data: Any, y: Any = None) -> Self:
+        """Learns from series.
+
+        Parameters
+        ----------
+        data : data frame, mapping of columns, or arrays
+            A frame of pandas, polars or another library that narwhals knows; an array ``[T]`` or ``[T, C]`` is one
+            series with C targets, ``[N, T, C]`` or a list of such arrays are several. NaN stands for a missing value.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a parameter makes no sense.
+        DataError
+            If a column does not exist or holds what it should not, times are not regular, a series is too short, or
+            nothing ever changes.
+        NonFiniteLoss
+            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+        """
+        self.check()
+        return self.fit_panel(self._read(data))
+
+    def fit_panel(self, panel: Panel) -> Self:
+        """Learns from series that were read; see :meth:`fit`."""
+        optimizer = self.check()
+        spent = self._clock()
+        seed = random.seed_of(self.random_state)
+        lesson = prepare(self, panel, self._say)
+        levels = levels_of(self)
+        outputs = len(levels) if self.loss == "pinball" else 1
+        windows = lesson.learned(outputs)
+        if windows is None:
+            raise DataError("no step of the part that is learned has values both before and after it")
+        batches = Batches(windows.lengths, self._batch_size(windows), windows.batch)
+        steps = self._steps(batches.steps_per_epoch)
+        cell = resolve_cell(self.cell, self.activation)
+        passes = steps / batches.steps_per_epoch
+        sizes = Sizes(int(self.hidden_size or HIDDEN_SIZE), self._dropout(passes), outputs)
+        drawn = {"initializer": self.initializer, "random_state": seed}
+        network = make_network(self, cell, sizes, lesson.features, panel.roles, engine=self._engine(), **drawn)
+        self._keep(
+            Fitted(
+                network=network,
+                cell=cell,
+                parameters=parameters_to_json(self.get_params()),
+                roles=panel.roles,
+                frequency=panel.frequency.code if panel.frequency else None,
+                features=lesson.features,
+                context=lesson.context,
+                sizes=sizes,
+                levels=levels,
+                shifts=np.zeros((self.horizon, len(panel.roles.target), len(levels))),
+                coverage=None,
+                names=[series.name for series in panel],
+                scales=lesson.scales,
+                history=History(None, unit=unit_of(self)),
+                seed=seed,
+            )
+        )
+        self._panel = panel
+        self._train(optimizer, lesson, batches, steps, spent)
+        self._calibrate(lesson)
+        return self
+
+    def check(self) -> Optimizer:
+        for name, allowed in (("reference", ("auto", *REFERENCES)), ("strategy", STRATEGIES), ("loss", LOSSES)):
+            if getattr(self, name) not in allowed:
+                raise ParameterError(f"{name} must be one of {known(allowed)}, got {getattr(self, name)!r}")
+        for name in ("target", "past", "future", "static"):
+            names_of(getattr(self, name), name)
+        levels = np.atleast_1d(np.asarray(self.quantiles))
+        if levels.dtype.kind != "f" or levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
+            raise ParameterError(
+                f"quantiles must be numbers between 0 and 1, such as (0.1, 0.9), got {self.quantiles!r}"
+            )
+        return super().check()
+
+    def _read(self, data: Any) -> Panel:
+        """What is learned from, as a panel."""
+        found = columns_of(data)
+        if found is None:
+            named = [name for name in ("target", "past", "future", "static", "time", "series") if getattr(self, name)]
+            if named:
+                raise DataError(
+                    f"{named[0]}={getattr(self, named[0])!r} names a column, but arrays have no names; give a table"
+                )
+            return panel_of_arrays(data)
+        columns, form = found
+        roles = roles_of(
+            columns,
+            target=self.target,
+            past=self.past,
+            future=self.future,
+            static=self.static,
+            time=self.time,
+            series=self.series,
+        )
+        return panel_of_columns(columns, roles, self.frequency, form)
+
+    def _batch_size(self, windows: Windows) -> int:
+        return int(self.batch_size or BATCH_SIZE * (1 if len(windows.places) <= MANY else 2))
+
+    def _steps(self, steps_per_epoch: int) -> int:
+        if self.max_steps or self.epochs:
+            return int(self.max_steps or self.epochs * steps_per_epoch)  # type: ignore[operator]
+        return min(max(PASSES * steps_per_epoch, FEWEST_STEPS), MOST_STEPS)
+
+    def _dropout(self, passes: float) -> float:
+        own = min(MOST_DROPOUT, round(DROPOUT_PER_PASS * passes, 2))
+        return float(own if self.dropout is None else self.dropout)
+
+    def _keep(self, fitted: Fitted) -> None:
+        self.fitted_ = fitted
+        self.network_ = fitted.network
+        self.levels_ = fitted.levels
+        self.context_ = fitted.context
+        self.season_ = fitted.features.season
+        self.reference_ = fitted.features.reference
+        self.coverage_ = fitted.coverage
+        self.history_ = fitted.history
+        self.seed_ = fitted.seed
+        self.engine_ = fitted.network.engine.name
+
+    def _train(
+        self, optimizer: Optimizer, lesson: Lesson, batches: Batches, steps: int, spent: Callable[[], float]
+    ) -> None:
+        network, panel = self.network_, lesson.panel
+        windows = lesson.held_out(self.fitted_.sizes.outputs) if self.validation else None
+        held_out = None if windows is None else Batches(windows.lengths, 64, windows.batch)
+        rate = LEARNING_RATE if optimizer.rule.name in ("adam", "adamw") else optimizer.rule.learning_rate
+        plan, seconds = make_plan(
+            self, network, optimizer, batches, held_out, spent, steps=steps, seed=self.seed_, learning_rate=rate
+        )
+        self._say(
+            f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
+            f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season {self.season_}, "
+            f"reference {self.reference_}, the last {self.context_} steps are read\n"
+            f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} epochs), "
+            f"about {clock(seconds)} with the engine {network.engine.name}"
+        )
+        if self.validation and held_out is None:
+            self._say("no series is long enough for a part to be held out: the intervals are not calibrated")
+        self.training_ = Training(
+            network,
+            optimizer,
+            plan,
+            self.history_,
+            validate=lambda: np.nan if held_out is None else mean_loss(network, held_out),
+            callbacks=[*([Progress()] if self.verbose else []), *self.callbacks],
+        )
+        self.training_.run(batches.endless(self.seed_), batches.rows)
+
+    def _calibrate(self, lesson: Lesson) -> None:
+        """Moves the quantiles to where they hold on the held-out windows, and counts how often they do."""
+        windows = lesson.held_out(1, CALIBRATED) if self.validation else None
+        if windows is None:
+            return
+        panel, scales = lesson.panel, lesson.scales
+        numbers, ends = windows.places[:, 0], windows.places[:, 2]
+        origins = [Origin(panel.series[n].first(end), scales[n]) for n, end in zip(numbers, ends, strict=True)]
+        sizes = np.stack([origin.scale.size for origin in origins])[:, None]
+        if self.strategy == "direct":
+            scaled = self._reader().outputs(windows)
+            references = np.stack([lesson.prepared[n].reference[end - 1] for n, end in zip(numbers, ends, strict=True)])
+        else:
+            scaled = self._reader().forecast(origins, self.horizon) / sizes[..., None]
+            references = np.zeros(scaled.shape[:3])
+        truth = np.full(scaled.shape[:3], np.nan)
+        for row, (n, end) in enumerate(zip(numbers, ends, strict=True)):
+            there = panel.series[n].target[end : end + self.horizon]
+            truth[row, : len(there)] = there
+        off = (truth - references) / sizes
+        levels = np.array(self.levels_)
+        q = scaled if self.loss == "pinball" else np.repeat(scaled, len(levels), axis=-1)
+        coverage = conformal.measured(q, off, levels)
+        self._keep(self.fitted_._replace(shifts=conformal.shifts(q, off, levels), coverage=coverage))
+        low, high = levels[0], levels[-1]
+        self._say(
+            f"{len(off):,} held-out windows calibrated the intervals: from {low:g} to {high:g}, which promises "
+            f"{high - low:.0%}, there are {coverage:.1%} of the values that did not calibrate them"
+        )
+
+    # ------------------------------------------------------------------ forecasting
+
+    def predict(self, data: Any = None) -> Any:
+        """Forecasts the next ``horizon`` steps of each series.
+
+        Parameters
+        ----------
+        data : as for ``fit``, default None
+            The series up to now, at least a season and a step of each; the last ``context_`` steps are read. Rows at the
+            end without a target hold what is known ahead. None: those of ``fit``.
+
+        Returns
+        -------
+        data frame, mapping of columns, or array
+            Of tables the kind that came in: the series and time columns (``step``, counted from 1, where there is no
+            time), each target's middle forecast under its name, and its quantiles under names like ``sales_0.9``. Of
+            arrays ``[h, C]``, or ``[N, h, C]`` of several series; ``C`` is left out where it is 1.
+
+        Raises
+        ------
+        DataError
+            If a series is too short, of another frequency, has a category that the model never saw, or lacks what
+            should be known ahead.
+        """
+        panel = self._given(data)
+        points, quantiles = self.forecast_panel(panel)
+        if panel.form in ("array", "arrays"):
+            found = points[0] if panel.form == "array" else points
+            return found[..., 0] if found.shape[-1] == 1 else found
+        return to_form(_columns(panel, points, quantiles, self.levels_), panel.form)
+
+    def predict_quantiles(self, data: Any = None) -> Array:
+        """The same as quantiles alone: ``[N, h, C, Q]``, for the levels in ``levels_``, in the order of the series."""
+        return self.forecast_panel(self._given(data))[1]
+
+    def evaluate(self, data: Any = None) -> Scores:
+        """Forecasts the last ``horizon`` steps of each series from those before them, and judges that.
+
+        The network is judged beside naive, seasonal naive and drift forecasts. Of the data of ``fit`` these steps were
+        in the validation part, if there was one.
+        """
+        panel = self._given(data, ahead=False)
+        return judge(self, panel)
+
+    def backtest(self, data: Any = None, *, folds: int = 5, step: int | None = None, refit: bool = True) -> Backtest:
+        """Forecasts the past from what came before it.
+
+        Parameters
+        ----------
+        data : as for ``fit``, default None
+            None: those of ``fit``.
+        folds : int, default 5
+            How many forecasts of each series there are; the last one ends where the series does.
+        step : int or None, default None
+            How many steps lie between two forecasts; None: the horizon.
+        refit : bool, default True
+            Whether a network is trained anew for each fold, on what came before it. With False this one is judged, which
+            knows more than it would have then.
+
+        Raises
+        ------
+        DataError
+            If a series is too short for so many folds.
+        """
+        for name, value in (("folds", folds), ("step", step)):
+            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+                raise ParameterError(f"{name} must be an integer of at least 1, got {value!r}")
+        panel = self._read(data) if refit and data is not None else self._given(data, ahead=False)
+        return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit)
+
+    def _given(self, data: Any, *, ahead: bool = True) -> Panel:
+        """Checked data to forecast, or those of ``fit``."""
+        self.check_fitted()
+        fitted = self.fitted_
+        if data is None:
+            if not hasattr(self, "_panel"):
+                raise DataError("a model that was loaded does not hold the series that it learned from; give them")
+            panel = self._panel
+        else:
+            panel = self._again(data)
+        for series in panel:
+            if len(series) <= fitted.features.season:
+                raise DataError(
+                    f"{series.called} has {len(series)} steps; a forecast needs a season and a step before it, "
+                    f"{fitted.features.season + 1}"
+                )
+            if ahead:
+                self._check_ahead(panel, series)
+        return panel
+
+    def _again(self, data: Any) -> Panel:
+        """Data with the columns that the model learned."""
+        roles, found = self.fitted_.roles, columns_of(data)
+        if found is None:
+            panel = panel_of_arrays(data)
+            if len(panel.roles.target) != len(roles.target) or roles.numbers != roles.target or roles.static:
+                raise DataError(
+                    f"the model learned the columns {known((*roles.numbers, *roles.static))}, got arrays of "
+                    f"{len(panel.roles.target)} columns"
+                )
+            return replace(panel, roles=roles)
+        columns, form = found
+        wanted = {name: getattr(roles, name) for name in ("target", "past", "future", "static", "time", "series")}
+        panel = panel_of_columns(columns, roles_of(columns, **wanted), self.frequency or self.fitted_.frequency, form)
+        return panel
+
+    def _check_ahead(self, panel: Panel, series: Series) -> None:
+        """Raises :class:`DataError` where something that should be known ahead is not."""
+        there = series.future[len(series) : len(series) + self.horizon]
+        for column, name in enumerate(panel.roles.future):
+            known_steps = np.isfinite(there[:, column])
+            missing = self.horizon - int(known_steps.sum())
+            if missing:
+                raise DataError(
+                    f"column {name!r} is known ahead, but of the {self.horizon} steps after the end of {series.called} "
+                    f"{missing} are missing; give rows for them, with the target left empty"
+                )
+
+    def _reader(self) -> Reader:
+        fitted = self.fitted_
+        middle = fitted.levels.index(0.5) if self.loss == "pinball" else 0
+        frequency = None if fitted.frequency is None else Frequency.parse(fitted.frequency)
+        return Reader(fitted.network, fitted.features, fitted.context, len(fitted.roles.target), middle, frequency)
+
+    def forecast_panel(self, panel: Panel) -> tuple[Array, Array]:
+        """The middle ``[n, h, C]`` and the quantiles ``[n, h, C, Q]``, in units of the data."""
+        fitted = self.fitted_
+        own = {} if panel.form == "arrays" else dict(zip(fitted.names, fitted.scales, strict=True))
+        reference, season = fitted.features.reference, fitted.features.season
+        origins = [
+            Origin(series, own.get(series.name) or scale_of(series.target, reference, season)) for series in panel
+        ]
+        reader = self._reader()
+        found = reader.forecast(origins, self.horizon)
+        points = found[..., reader.middle]
+        sizes = np.stack([origin.scale.size for origin in origins])[:, None, :, None]
+        levels = np.array(fitted.levels)
+        q = found if self.loss == "pinball" else np.repeat(found, len(levels), axis=-1)
+        return points, conformal.moved(q, fitted.shifts * sizes, levels, points)
+
+    # ------------------------------------------------------------------ pictures and files
+
+    def plot(self, data: Any = None, *, column: str | None = None, series: Any = None, ax: Any = None) -> Any:
+        """Draws the end of a series with its forecast and intervals; returns matplotlib's axes.
+
+        Parameters
+        ----------
+        data : as for ``predict``
+        column : str, default None
+            Which target; None: the first.
+        series : name of a series, default None
+            None: the first.
+        ax : matplotlib axes, default None
+        """
+        from throughtime.series.plots import plot_forecast
+
+        panel = self._given(data)
+        chosen = [one for one in panel if series is None or one.name == series][:1]
+        if not chosen:
+            raise DataError(f"there is no series {series!r}; there are {known(map(str, [s.name for s in panel][:10]))}")
+        targets = panel.roles.target
+        if column is not None and column not in targets:
+            raise ParameterError(f"column must be one of {known(targets)}, got {column!r}")
+        place = 0 if column is None else targets.index(column)
+        only = replace(panel, series=chosen)
+        points, quantiles = self.forecast_panel(only)
+        return plot_forecast(only, points[0], quantiles[0], self.levels_, place, ax)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model into one file; equal training gives equal bytes.
+
+        Raises
+        ------
+        OutputError
+            If the place cannot be written to.
+        """
+        self.check_fitted()
+        files.save(path, *model_file.pack(self.fitted_))
+
+    @classmethod
+    def from_file(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
+    ) -> Forecaster:
+        """The model that ``save`` wrote; :func:`throughtime.load` calls it."""
+        model, fitted = model_file.unpack(cls, tensors, metadata, cells, engine)
+        model._keep(fitted)
+        return model
+
+
+def _columns(panel: Panel, points: Array, quantiles: Array, levels: Sequence[float]) -> dict[str, Any]:
+    """Forecasts as columns of a table."""
+    n, leads, _ = points.shape
+    columns: dict[str, Any] = {}
+    if panel.roles.series is not None:
+        columns[panel.roles.series] = np.repeat(np.array([series.name for series in panel]), leads)
+    times = [panel.times_after(series, leads) for series in panel]
+    steps = np.tile(np.arange(1, leads + 1), n)
+    columns[panel.roles.time or "step"] = steps if panel.roles.time is None else np.concatenate(times)  # type: ignore[arg-type]
+    for place, name in enumerate(panel.roles.target):
+        columns[name] = points[..., place].reshape(-1)
+        for level, tau in enumerate(levels):
+            if tau != 0.5:
+                columns[f"{name}_{tau:g}"] = quantiles[..., place, level].reshape(-1)
+    return columns

@@ -1,0 +1,211 @@
+"""The steps of time: how far apart they are, whether there are gaps, and what comes next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError, ParameterError
+
+SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86_400, "W": 604_800}
+MONTHS = {"M": 1, "Q": 3, "Y": 12}
+_CODE = re.compile(r"([1-9]\d*)?(step|s|min|h|D|W|M|Q|Y)")
+SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "D": 7, "h": 24, "min": 60, "s": 60}
+"""How many steps of one unit make the season that is looked for: a year, a week, a day, an hour, a minute."""
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """So many units of time between two steps.
+
+    Parameters
+    ----------
+    count : int
+    unit : {"s", "min", "h", "D", "W", "M", "Q", "Y"} or "step"
+        Seconds to weeks, months to years; ``"step"`` where time is counted in integers.
+    """
+
+    count: int
+    unit: str
+
+    @classmethod
+    def parse(cls, code: str) -> Frequency:
+        """``"D"``, ``"15min"``, ``"M"``.
+
+        Raises
+        ------
+        ParameterError
+            If it is no such code.
+        """
+        found = _CODE.fullmatch(code) if isinstance(code, str) else None
+        if found is None:
+            raise ParameterError(
+                "frequency must be one of s, min, h, D, W, M, Q, Y or step, with a number before it if it is not 1, such "
+                f"as 'D' or '15min', got {code!r}"
+            )
+        return cls(int(found[1] or 1), found[2])
+
+    @property
+    def code(self) -> str:
+        return f"{'' if self.count == 1 else self.count}{self.unit}"
+
+    @property
+    def season(self) -> int:
+        """How many steps make a season: a year of months, a week of days, a day of hours; 1 where nobody knows."""
+        usual = SEASONS.get(self.unit, 1)
+        return usual // self.count if usual % self.count == 0 else 1
+
+    @property
+    def in_months(self) -> bool:
+        return self.unit in MONTHS
+
+    @property
+    def size(self) -> int:
+        """Of one step, in months or seconds, or in integers."""
+        return self.count * (MONTHS | SECONDS).get(self.unit, 1)
+
+    def places(self, time: Array) -> Array:
+        """The number of each time's step, from the first one on.
+
+        Raises
+        ------
+        DataError
+            If a time lies between two steps.
+        """
+        counted, rest = self._count(time)
+        steps, over = np.divmod(counted - counted[0], self.size)
+        wrong = np.nonzero((over != 0) | (rest != rest[0]))[0]
+        if len(wrong):
+            raise DataError(
+                f"the time {told(time[wrong[0]])} is no whole number of steps of {self.code} after {told(time[0])}"
+            )
+        return np.asarray(steps, np.int64)
+
+    def after(self, last: Any, steps: int) -> Array:
+        """The next ``steps`` times."""
+        ahead = np.arange(1, steps + 1) * self.size
+        if self.unit == "step":
+            return np.asarray(last) + ahead
+        if not self.in_months:
+            return np.asarray(last) + ahead.astype("timedelta64[s]")
+        month = last.astype("datetime64[M]")
+        day, of_end = last - month.astype("datetime64[s]"), _is_month_end(np.asarray([last]))[0]
+        months = month + ahead
+        if of_end:
+            time = (last - last.astype("datetime64[D]")).astype("timedelta64[s]")
+            ends = (months + 1).astype("datetime64[D]") - 1
+            return np.asarray(ends.astype("datetime64[s]") + time)
+        return np.asarray(months.astype("datetime64[s]") + day)
+
+    def _count(self, time: Array) -> tuple[Array, Array]:
+        """Times in months or seconds (or as they are), and what is left of a month."""
+        if self.unit == "step":
+            return time, np.zeros(len(time))
+        if not self.in_months:
+            return time.astype(np.int64), np.zeros(len(time))
+        months = time.astype("datetime64[M]")
+        left = (time - months.astype("datetime64[s]")).astype(np.int64)
+        if _is_month_end(time).all():
+            left = left % SECONDS["D"]  # the time of day
+        return months.astype(np.int64), left
+
+
+def _is_month_end(time: Array) -> Array:
+    days = time.astype("datetime64[D]")
+    return np.asarray((days + 1).astype("datetime64[M]") != days.astype("datetime64[M]"))
+
+
+def told(time: Any) -> str:
+    """A time for people: no hours where there are none."""
+    if not isinstance(time, np.datetime64):
+        return str(time)
+    text = str(time)
+    return text.removesuffix("T00:00:00")
+
+
+def as_times(values: Sequence[Any] | Array, name: str) -> Array:
+    """Times as seconds (``datetime64[s]``), or as integers where they are.
+
+    Raises
+    ------
+    DataError
+        If one is missing, or is neither a date nor an integer; ``name`` is the column's.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
+        return array.astype(np.int64)
+    if array.dtype.kind == "M":
+        times = array.astype("datetime64[s]")
+    else:
+        times = np.array([_time(value, row, name) for row, value in enumerate(array.tolist())], "datetime64[s]")
+    if np.isnat(times).any():
+        raise DataError(f"the time in column {name!r}, row {int(np.nonzero(np.isnat(times))[0][0]) + 1}, is missing")
+    return times
+
+
+def _time(value: Any, row: int, name: str) -> Any:
+    from datetime import UTC, date, datetime
+
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value.strip())
+        if isinstance(value, datetime):
+            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+            return np.datetime64(moment, "s")
+        if isinstance(value, date):
+            return np.datetime64(value, "s")
+    except ValueError:
+        pass
+    raise DataError(
+        f"column {name!r}, row {row + 1}: {value!r} is no time; give dates as 2026-11-20 or 2026-11-20T08:30, or integers"
+    )
+
+
+def infer(time: Array) -> Frequency:
+    """The frequency that most of these times have; whether all do is for :func:`check_regular` to say."""
+    counted = time.astype(np.int64)
+    if time.dtype.kind != "M":
+        return Frequency(int(np.min(np.diff(counted), initial=2**62)) if len(time) > 1 else 1, "step")
+    months = time.astype("datetime64[M]")
+    in_months, days = months.astype(np.int64), (time - months.astype("datetime64[s]")).astype(np.int64)
+    if len(time) > 1 and (len(set(days.tolist())) == 1 or _is_month_end(time).all()) and np.diff(in_months).all():
+        step = int(np.min(np.diff(in_months)))
+        unit = next(unit for unit in ("Y", "Q", "M") if step % MONTHS[unit] == 0)
+        return Frequency(step // MONTHS[unit], unit)
+    deltas, counts = np.unique(np.diff(counted), return_counts=True)
+    step = int(deltas[np.argmax(counts)]) if len(deltas) else SECONDS["D"]
+    unit = next(unit for unit in ("W", "D", "h", "min", "s") if step % SECONDS[unit] == 0)
+    return Frequency(step // SECONDS[unit], unit)
+
+
+def check_regular(time: Array, frequency: Frequency, who: str) -> None:
+    """Raises :class:`DataError` unless each time is one step after the one before it."""
+    counted, rest = frequency._count(time)
+    wrong = np.nonzero((np.diff(counted) != frequency.size) | (np.diff(rest) != 0))[0]
+    if len(wrong):
+        place = int(wrong[0])
+        raise DataError(
+            f"the times of {who} are irregular: after {told(time[place])} comes {told(time[place + 1])}, where steps of "
+            f"{frequency.code} are usual; give frequency (--frequency), such as {frequency.code!r}, to count what is "
+            "between them as missing"
+        )
+
+
+def check_order(time: Array, who: str) -> None:
+    """Raises :class:`DataError` unless each time is later than the one before it."""
+    wrong = np.nonzero(np.diff(time.astype(np.int64)) <= 0)[0]
+    if len(wrong):
+        place = int(wrong[0])
+        same = time[place] == time[place + 1]
+        raise DataError(
+            f"the times of {who} {'have a duplicate' if same else 'do not increase'}: row {place + 2}, "
+            f"{told(time[place + 1])}, comes after {told(time[place])}; sort the rows by time"
+            + (", and keep one row for each time, or name the column that tells series apart (series=)" if same else "")
+        )

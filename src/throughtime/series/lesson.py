@@ -1,0 +1,162 @@
+"""From a panel to a lesson: what is held out, how values become inputs, and the windows that are learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError
+from throughtime.series.features import OF_UNIT, Fact, Features, Prepared, Scale, Standard, best_reference, scale_of
+from throughtime.series.panel import Panel, Series
+from throughtime.series.windows import Windows
+
+if TYPE_CHECKING:
+    from throughtime.series.forecaster import Forecaster
+
+LEAST_CONTEXT, MOST_CONTEXT = 48, 512
+SEASONS_READ = 4
+"""So many seasons are read, where the context is left open."""
+
+SCORED = 512
+"""The validation part is scored at so many places at most."""
+
+CALIBRATED = 2000
+"""Intervals are calibrated at so many places at most."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a forecaster learns from.
+
+    Parameters
+    ----------
+    panel : Panel
+    ends : ``[n]``, where the part of each series that is learned ends
+    features : Features
+    scales : list of Scale
+    prepared : list of Prepared
+    context : int
+    """
+
+    panel: Panel
+    ends: Array
+    features: Features
+    scales: list[Scale]
+    prepared: list[Prepared]
+    context: int
+
+    def learned(self, outputs: int) -> Windows | None:
+        """Overlapping pieces of the part that is learned; a step is counted where enough came before it."""
+        step = max(1, self.context // 4)
+        places, counted = [], []
+        for number, end in enumerate(self.ends):
+            starts = [0] if end <= self.context else sorted({*range(0, end - self.context, step), end - self.context})
+            for start in starts:
+                places.append((number, start, min(end, start + self.context)))
+                counted.append(0 if start == 0 else start + step)
+        numbers = np.array(places)[:, 0]
+        windows = Windows(
+            self.prepared, self.features, np.array(places), np.array(counted), self.ends[numbers] - 1, outputs
+        )
+        return windows.that_count()
+
+    def held_out(self, outputs: int, most: int = SCORED) -> Windows | None:
+        """Windows that end in the part that is held out, or just before it, evenly drawn; None if there are none."""
+        number = np.concatenate(
+            [np.full(len(one) - end, n) for n, (one, end) in enumerate(zip(self.prepared, self.ends, strict=True))]
+        )
+        step = np.concatenate([np.arange(end, len(one)) for one, end in zip(self.prepared, self.ends, strict=True)])
+        if not len(number):
+            return None
+        chosen = np.unique(np.linspace(0, len(number) - 1, min(most, len(number))).round().astype(np.int64))
+        number, step = number[chosen].astype(np.int64), step[chosen]
+        windows = Windows.at(self.prepared, self.features, number, np.maximum(step - self.context, 0), step)
+        return replace(windows, outputs=outputs).that_count()
+
+
+def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Lesson:
+    """Decides what is left open and prepares every series.
+
+    Raises
+    ------
+    DataError
+        If a series is too short, or nothing ever changes.
+    """
+    season = model.season or (panel.frequency.season if panel.frequency else 1)
+    _check_lengths(model, panel, season)
+    ends = np.array([_end_of_learning(len(series), model.validation, model.horizon, season) for series in panel])
+    learned = replace(panel, series=[series.first(end) for series, end in zip(panel, ends, strict=True)])
+    _tell_missing(panel, say)
+    _check_change(learned, say)
+    context = model.context or min(
+        max(SEASONS_READ * season, 3 * model.horizon, LEAST_CONTEXT), MOST_CONTEXT, int(ends.max())
+    )
+    reference = best_reference(learned, season, model.horizon) if model.reference == "auto" else model.reference
+    if season == 1 and reference in ("season", "profile", "recent"):
+        raise DataError(f"reference={reference!r} needs a season; give season (--season), how many steps it has")
+    features = Features(
+        leads=model.horizon if model.strategy == "direct" else 1,
+        season=season,
+        reference=reference,
+        flags=any(np.isnan(series.target).any() or np.isnan(series.past).any() for series in panel),
+        calendar=OF_UNIT.get(panel.frequency.unit, ()) if model.calendar and panel.frequency else (),
+        past=Standard.of([series.past for series in learned], len(panel.roles.past)),
+        future=Standard.of([series.future for series in learned], len(panel.roles.future)),
+        facts=tuple(
+            Fact.of(name, [series.static[place] for series in panel]) for place, name in enumerate(panel.roles.static)
+        ),
+    )
+    scales = [scale_of(series.target, reference, season) for series in learned]
+    prepared = [features.of(series, scale) for series, scale in zip(panel, scales, strict=True)]
+    return Lesson(panel, ends, features, scales, prepared, context)
+
+
+def _end_of_learning(length: int, share: float, horizon: int, season: int) -> int:
+    """The last part is held out, the horizon at least, where enough is left."""
+    if not share:
+        return length
+    tail = max(horizon, round(share * length))
+    return length - tail if length - tail >= season + 2 * horizon else length
+
+
+def _check_lengths(model: Forecaster, panel: Panel, season: int) -> None:
+    needed = (model.context or season + 1) + model.horizon
+    for series in panel:
+        if len(series) < needed:
+            before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
+            raise DataError(
+                f"{series.called} has {len(series)} steps, of which {before} plus the horizon ({model.horizon}) need "
+                f"{needed}; leave it out, give more of it, or a smaller {'context or ' if model.context else ''}horizon"
+            )
+
+
+def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:
+    missing = sum(int(np.isnan(series.target).sum()) for series in panel)
+    if missing:
+        say(
+            f"{missing:,} of {panel.steps * len(panel.roles.target):,} values are missing; they are left out, not invented"
+        )
+
+
+def _check_change(learned: Panel, say: Callable[[str], None]) -> None:
+    constant = [series for series in learned if not _changes(series)]
+    if len(constant) == len(learned):
+        raise DataError(
+            f"{constant[0].called} is constant in the part that is learned; there is nothing to learn"
+            if len(constant) == 1
+            else f"all {len(constant)} series are constant; there is nothing to learn"
+        )
+    if constant:
+        say(f"{len(constant)} series are constant, such as {constant[0].called}")
+
+
+def _changes(series: Series) -> bool:
+    low, high = (
+        bound(np.where(np.isnan(series.target), fill, series.target), axis=0)
+        for bound, fill in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    return bool((high > low).any())

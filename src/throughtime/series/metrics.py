@@ -1,0 +1,140 @@
+"""How good forecasts were, lead by lead.
+
+RMSE and MAE are in units of the data. sMAPE is ``200 |y - f| / (|y| + |f|)`` in per cent (Makridakis, 1993, as in the
+M4 competition); MASE is the MAE of a series divided by that of its seasonal naive forecast one season ahead within the
+history (Hyndman and Koehler, 2006, eq. 4); the pinball loss is the mean over the quantiles (Koenker and Bassett, 1978).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.series.features import filled
+
+METRICS = ("rmse", "mae", "smape", "mase", "pinball", "coverage")
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of one method, and what came.
+
+    Parameters
+    ----------
+    point : ``[n, h, C]``
+    quantiles : ``[n, h, C, Q]``
+    truth : ``[n, h, C]``, NaN where it is not known
+    size : ``[n, C]``, what the errors are divided by for MASE
+    """
+
+    point: Array
+    quantiles: Array
+    truth: Array
+    size: Array
+
+    def scores(self, levels: Array) -> dict[str, Array]:
+        """Each metric at each lead, ``[h]``: the mean over series and columns."""
+        error = self.truth - self.point
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = 200 * np.abs(error) / (np.abs(self.truth) + np.abs(self.point))
+            relative = np.where(error == 0, 0, relative)
+            scaled = np.abs(error) / self.size[:, None]
+        off = self.truth[..., None] - self.quantiles
+        pinball = np.maximum(levels * off, (levels - 1) * off).mean(axis=-1)
+        inside = (self.truth >= self.quantiles[..., 0]) & (self.truth <= self.quantiles[..., -1])
+        covered = np.where(np.isfinite(self.truth), inside, np.nan)
+        return {
+            "rmse": np.sqrt(_mean(error**2)),
+            "mae": _mean(np.abs(error)),
+            "smape": _mean(relative),
+            "mase": _mean(scaled),
+            "pinball": _mean(pinball),
+            "coverage": _mean(covered),
+        }
+
+
+def _mean(values: Array) -> Array:
+    """Over rows and columns, of what is known: ``[h]``."""
+    there = np.isfinite(values)
+    count = there.sum(axis=(0, 2))
+    return np.asarray(np.where(count, np.where(there, values, 0).sum(axis=(0, 2)) / np.maximum(count, 1), np.nan))
+
+
+def mase_size(history: Array, season: int) -> Array:
+    """The MAE of the seasonal naive forecast within a history ``[T, C]``; NaN where it is 0 or cannot be known."""
+    before = filled(history, season)
+    error = np.abs(history[season:] - before[:-season])
+    there = np.isfinite(error)
+    size = np.where(there, error, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return np.asarray(np.where(size > 0, size, np.nan))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The network beside the baselines.
+
+    Attributes
+    ----------
+    by_lead : mapping of method to mapping of metric to ``[h]``
+    levels : the quantiles
+    windows : int
+        How many forecasts were judged.
+    """
+
+    by_lead: Mapping[str, Mapping[str, Array]]
+    levels: tuple[float, ...]
+    windows: int
+
+    @classmethod
+    def of(cls, methods: Mapping[str, Forecasts], levels: Sequence[float]) -> Scores:
+        array = np.asarray(levels)
+        windows = len(next(iter(methods.values())).truth)
+        return cls({name: found.scores(array) for name, found in methods.items()}, tuple(levels), windows)
+
+    def overall(self, method: str = "network") -> dict[str, float]:
+        """The mean over the leads (of the RMSE, the root of the mean square)."""
+        found = self.by_lead[method]
+        means = {name: float(np.nanmean(found[name])) if np.isfinite(found[name]).any() else np.nan for name in METRICS}
+        return means | {"rmse": float(np.sqrt(np.nanmean(found["rmse"] ** 2)))}
+
+    @property
+    def best_baseline(self) -> str:
+        """The one with the smallest MAE."""
+        return min((name for name in self.by_lead if name != "network"), key=lambda name: self.overall(name)["mae"])
+
+    @property
+    def wins(self) -> bool:
+        """Whether the network has the smallest MAE."""
+        return self.overall()["mae"] < self.overall(self.best_baseline)["mae"]
+
+    def columns(self) -> dict[str, list[Any]]:
+        """A table: a row for each method and lead."""
+        rows = [(method, lead) for method, found in self.by_lead.items() for lead in range(len(found["mae"]))]
+        table: dict[str, list[Any]] = {"method": [m for m, _ in rows], "lead": [lead + 1 for _, lead in rows]}
+        return table | {name: [float(self.by_lead[m][name][lead]) for m, lead in rows] for name in METRICS}
+
+    def __str__(self) -> str:
+        width = max(map(len, self.by_lead))
+        low, high = self.levels[0], self.levels[-1]
+        lines = [f"{'':<{width}}" + "".join(f"{name:>11}" for name in METRICS)]
+        for method in self.by_lead:
+            lines.append(f"{method:<{width}}" + "".join(f"{value:>11.4g}" for value in self.overall(method).values()))
+        best = self.best_baseline
+        ratio = self.overall()["mae"] / self.overall(best)["mae"]
+        verdict = (
+            f"the network's mean absolute error is {abs(1 - ratio):.0%} {'below' if ratio < 1 else 'ABOVE'} that of the "
+            f"best baseline ({best})"
+        )
+        if ratio >= 1:
+            verdict += "; use the baseline, or give more data"
+        return "\n".join(
+            [
+                *lines,
+                f"{self.windows} windows; coverage of {low:g} to {high:g}, which promises {high - low:.0%}",
+                verdict,
+            ]
+        )

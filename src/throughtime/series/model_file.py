@@ -1,0 +1,213 @@
+"""A forecaster as a file: what is stored, and how it is put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from throughtime.cells import REGISTRY, Cell, match
+from throughtime.engine import make as make_engine
+from throughtime.engine.protocol import Array
+from throughtime.engine.random import seed_of
+from throughtime.errors import CellError, ModelFileError
+from throughtime.estimator import parameters_from_json, resolve_cell
+from throughtime.files import Tensors
+from throughtime.layers import Dense, recurrent_stack
+from throughtime.losses import AbsoluteError, Loss, Pinball, SquaredError
+from throughtime.network import Network
+from throughtime.series.features import CYCLES, REFERENCES, Fact, Features, Scale, Standard
+from throughtime.series.frequency import Frequency
+from throughtime.series.panel import Roles
+from throughtime.training import History
+
+if TYPE_CHECKING:
+    from throughtime.series.forecaster import Forecaster
+
+LOSSES = ("pinball", "squared", "absolute")
+
+
+class Sizes(NamedTuple):
+    """Of a network."""
+
+    hidden_size: int
+    dropout: float
+    outputs: int
+    """How many numbers it gives for each value that is forecast."""
+
+
+class Fitted(NamedTuple):
+    """What ``fit`` finds, as far as it is kept."""
+
+    network: Network
+    cell: Cell
+    parameters: dict[str, Any]
+    """As they were at ``fit``, for a model file."""
+    roles: Roles
+    frequency: str | None
+    features: Features
+    context: int
+    sizes: Sizes
+    levels: tuple[float, ...]
+    shifts: Array
+    """``[h, C, Q]``: how far each quantile is moved, in units of a series' scale."""
+    coverage: float | None
+    names: list[Any]
+    scales: list[Scale]
+    """Of the series that were learned, in the order of ``names``."""
+    history: History
+    seed: int
+
+
+def make_network(
+    model: Forecaster, cell: Cell, sizes: Sizes, features: Features, roles: Roles, **weights: Any
+) -> Network:
+    """What the parameters of the model ask for; ``weights`` are where its weights come from."""
+    stack = recurrent_stack(
+        cell,
+        features.width(roles),
+        sizes.hidden_size,
+        num_layers=model.num_layers,
+        residual=model.residual,
+        dropout=sizes.dropout,
+        variational_dropout=model.variational_dropout,
+    )
+    outputs = features.leads * len(roles.target) * sizes.outputs
+    return Network([*stack, Dense(sizes.hidden_size, outputs)], loss_of(model), dtype=model.dtype, **weights)
+
+
+def levels_of(model: Forecaster) -> tuple[float, ...]:
+    """The quantiles that are forecast, the middle among them."""
+    return tuple(sorted({*map(float, np.atleast_1d(model.quantiles)), 0.5}))
+
+
+def loss_of(model: Forecaster) -> Loss:
+    """What is made small."""
+    if model.loss == "pinball":
+        return Pinball(levels_of(model))
+    return SquaredError() if model.loss == "squared" else AbsoluteError()
+
+
+def pack(fitted: Fitted) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and metadata; nothing of the machine or the moment."""
+    features = asdict(fitted.features)
+    for name in ("past", "future"):
+        features[name] = {key: value.tolist() for key, value in features[name].items()}
+    metadata = {
+        "kind": "Forecaster",
+        "parameters": fitted.parameters,
+        "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
+        "roles": asdict(fitted.roles),
+        "features": features,
+        "fitted": {
+            **fitted.sizes._asdict(),
+            "frequency": fitted.frequency,
+            "context": fitted.context,
+            "coverage": fitted.coverage,
+            "names": fitted.names,
+            "seed": fitted.seed,
+        },
+    }
+    scales = {
+        "scale.mean": np.stack([scale.mean for scale in fitted.scales]),
+        "scale.size": np.stack([scale.size for scale in fitted.scales]),
+    }
+    return {**fitted.network.parameters, **fitted.history.to_arrays(), **scales, "shifts": fitted.shifts}, metadata
+
+
+def unpack(
+    kind: type[Forecaster], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+) -> tuple[Forecaster, Fitted]:
+    """The model with its parameters, and what it had learned.
+
+    Raises
+    ------
+    ModelFileError
+        If the contents do not fit together.
+    CellError
+        If the model's cell is not known, or is another one of the same name.
+    """
+    make_engine(engine)
+    try:
+        cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
+        parameters = parameters_from_json(metadata["parameters"])
+        if cell != REGISTRY.get(cell.name):
+            parameters["cell"] = cell
+        stored = metadata["fitted"]
+        model = kind(**parameters, engine=engine, random_state=seed_of(stored["seed"]))
+        model.check()
+        if resolve_cell(model.cell, model.activation) != cell:
+            raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
+        named = {name: tuple(value) if isinstance(value, list) else value for name, value in metadata["roles"].items()}
+        roles = Roles(**named)
+        features = _features(metadata["features"])
+        sizes = Sizes(*(stored[name] for name in Sizes._fields))
+        _check(model, stored, sizes, features, roles, tensors)
+        own = ("history.", "scale.", "shifts")
+        weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(own)}
+        network = make_network(model, cell, sizes, features, roles, engine=engine, parameters=weights)
+        fitted = Fitted(
+            network=network,
+            cell=cell,
+            parameters=metadata["parameters"],
+            roles=roles,
+            frequency=stored["frequency"] and Frequency.parse(stored["frequency"]).code,
+            features=features,
+            context=stored["context"],
+            sizes=sizes,
+            levels=levels_of(model),
+            shifts=tensors["shifts"],
+            coverage=stored["coverage"],
+            names=stored["names"],
+            scales=[Scale(*pair) for pair in zip(tensors["scale.mean"], tensors["scale.size"], strict=True)],
+            history=History.from_arrays(None, tensors, unit_of(model)),
+            seed=stored["seed"],
+        )
+    except (CellError, ModelFileError):
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
+    return model, fitted
+
+
+def unit_of(model: Forecaster) -> str:
+    """Of the loss."""
+    return f"{model.loss} loss, in units of each series' scale"
+
+
+def _features(data: Mapping[str, Any]) -> Features:
+    standards = {
+        name: Standard(*(np.array(data[name][key], np.float64) for key in ("mean", "spread")))
+        for name in ("past", "future")
+    }
+    facts = tuple(Fact(**{**fact, "categories": tuple(fact["categories"])}) for fact in data["facts"])
+    return Features(**{**data, **standards, "facts": facts, "calendar": tuple(data["calendar"])})
+
+
+def _check(
+    model: Forecaster, stored: Mapping[str, Any], sizes: Sizes, features: Features, roles: Roles, tensors: Tensors
+) -> None:
+    """Raises :class:`ModelFileError` where what is stored does not fit together."""
+    C, series = len(roles.target), len(stored["names"])
+    counts = (sizes.hidden_size, sizes.outputs, stored["context"], features.leads, features.season)
+    fits = (
+        all(type(count) is int and count > 0 for count in counts)
+        and type(sizes.dropout) is float
+        and features.leads == (model.horizon if model.strategy == "direct" else 1)
+        and features.reference in REFERENCES
+        and set(features.calendar) <= set(CYCLES)
+        and len(features.facts) == len(roles.static)
+        and sizes.outputs == (len(levels_of(model)) if model.loss == "pinball" else 1)
+        and tensors["shifts"].shape == (model.horizon, C, len(levels_of(model)))
+        and all(tensors[f"scale.{name}"].shape == (series, C) for name in ("mean", "size"))
+        and bool((tensors["scale.size"] > 0).all())
+        and all(
+            getattr(standard, key).shape == (len(names),)
+            for standard, names in ((features.past, roles.past), (features.future, roles.future))
+            for key in ("mean", "spread")
+        )
+    )
+    if not fits:
+        raise ModelFileError("the model file is damaged: its parts do not fit together")

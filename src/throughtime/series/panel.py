@@ -1,0 +1,101 @@
+"""Series as they are worked with: arrays of float64 with NaN where a value is missing, whatever they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from throughtime.engine.protocol import Array
+from throughtime.series.frequency import Frequency
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The names of the columns, by what they are for."""
+
+    target: tuple[str, ...]
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    time: str | None = None
+    series: str | None = None
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Those that change from step to step."""
+        return (*self.target, *self.past, *self.future)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of T steps.
+
+    Parameters
+    ----------
+    name : what tells it apart from others; None where it is alone
+    target : ``[T, C]``, NaN where a value is missing
+    past : ``[T, P]``, known up to now
+    future : ``[T + more, F]``, known ahead
+    static : facts that do not change, numbers or categories
+    time : ``[T]``, ``datetime64[s]`` or integers; None: steps are counted
+    """
+
+    name: Any
+    target: Array
+    past: Array
+    future: Array
+    static: tuple[Any, ...] = ()
+    time: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def called(self) -> str:
+        """For messages."""
+        return "the series" if self.name is None else f"the series {self.name!r}"
+
+    def first(self, steps: int) -> Series:
+        """So many steps from the beginning; what is known ahead stays known."""
+        time = None if self.time is None else self.time[:steps]
+        return replace(self, target=self.target[:steps], past=self.past[:steps], time=time)
+
+    def last(self, steps: int) -> Series:
+        """So many steps before the end."""
+        start = max(0, len(self) - steps)
+        time = None if self.time is None else self.time[start:]
+        return replace(self, target=self.target[start:], past=self.past[start:], future=self.future[start:], time=time)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Some series with the same columns and the same frequency."""
+
+    series: Sequence[Series]
+    roles: Roles
+    frequency: Frequency | None = None
+    form: str = "array"
+    """What they came in: ``"array"``, ``"arrays"`` (a list, or three dimensions), ``"columns"`` (a mapping), or a kind
+    of data frame."""
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __iter__(self) -> Iterator[Series]:
+        return iter(self.series)
+
+    @property
+    def steps(self) -> int:
+        """Of all series together."""
+        return sum(map(len, self.series))
+
+    def without_last(self, steps: int) -> Panel:
+        """Each series without its last steps."""
+        return replace(self, series=[series.first(len(series) - steps) for series in self.series])
+
+    def times_after(self, series: Series, steps: int) -> Array | None:
+        """The times of the steps behind a series."""
+        if series.time is None or self.frequency is None:
+            return None
+        return self.frequency.after(series.time[-1], steps)

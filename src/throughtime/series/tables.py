@@ -1,0 +1,288 @@
+"""Reads data frames, mappings of columns and arrays into a panel, and writes forecasts as what came in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError, ParameterError, known
+from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer, told
+from throughtime.series.panel import Panel, Roles, Series
+
+Names = str | Sequence[str] | None
+Columns = dict[str, Any]
+
+
+def names_of(value: Names, what: str) -> tuple[str, ...]:
+    """One name or several as a tuple.
+
+    Raises
+    ------
+    ParameterError
+        If it is anything else.
+    """
+    found = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(name, str) for name in found) or len(set(found)) != len(found):
+        raise ParameterError(f"{what} must be a column's name or a list of different ones, got {value!r}")
+    return found
+
+
+def columns_of(data: Any) -> tuple[Columns, str] | None:
+    """The columns of a data frame or mapping, and what it was; None for anything else."""
+    if isinstance(data, Mapping):
+        lengths = {name: len(column) for name, column in data.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"the columns are of different lengths: {lengths}")
+        return {str(name): column for name, column in data.items()}, "columns"
+    if isinstance(data, (np.ndarray, list, tuple)):
+        return None
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(data, eager_only=True)
+    except TypeError:
+        return None
+    form = str(frame.implementation).rpartition(".")[2].lower()
+    return {name: frame[name].to_numpy() for name in frame.columns}, form
+
+
+def numbers(column: Any, name: str) -> Array:
+    """A column as float64, NaN where a value is missing.
+
+    Raises
+    ------
+    DataError
+        If a value is no number, or infinite.
+    """
+    array = np.asarray(column)
+    if array.dtype.kind in "fiub":
+        found = array.astype(np.float64)
+    else:
+        found = np.array([_number(value, row, name) for row, value in enumerate(array.tolist())], np.float64)
+    wrong = np.nonzero(np.isinf(found))[0]
+    if len(wrong):
+        raise DataError(f"column {name!r}, row {wrong[0] + 1}: the value is infinite; leave out what is not known")
+    return found
+
+
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+"""What stands for a missing value in text."""
+
+
+def _number(value: Any, row: int, name: str) -> float:
+    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+        return np.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise DataError(
+        f"column {name!r}, row {row + 1}: {value!r} is no number; numbers have a decimal point, and what is missing is "
+        "left empty"
+    )
+
+
+def roles_of(
+    columns: Columns, *, target: Names, past: Names, future: Names, static: Names, time: str | None, series: str | None
+) -> Roles:
+    """The roles of columns; without a target all other columns of numbers are targets.
+
+    Raises
+    ------
+    DataError
+        If a column does not exist.
+    ParameterError
+        If a column has two roles, or there is no target.
+    """
+    named = Roles(
+        names_of(target, "target"),
+        names_of(past, "past"),
+        names_of(future, "future"),
+        names_of(static, "static"),
+        time,
+        series,
+    )
+    single = tuple(name for name in (time, series) if name is not None)
+    used = (*named.numbers, *named.static, *single)
+    for name in used:
+        if name not in columns:
+            raise DataError(f"there is no column {name!r}; the columns are {known(columns)}")
+    twice = sorted({name for name in used if used.count(name) > 1})
+    if twice:
+        raise ParameterError(
+            f"column {twice[0]!r} has two roles; give it one of target, past, future, static, time, series"
+        )
+    if named.target:
+        return named
+    rest = tuple(name for name in columns if name not in used and np.asarray(columns[name]).dtype.kind in "fiu")
+    if not rest:
+        raise ParameterError(f"there is no column of numbers to forecast; name one with target, of {known(columns)}")
+    return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
+
+
+def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form: str) -> Panel:
+    """A panel of the columns of a table.
+
+    Rows at the end of a series that have no target are ahead: of these only the columns that are known ahead are read.
+
+    Raises
+    ------
+    DataError
+        If a value is none, times are not regular, or static facts change.
+    """
+    values = {name: numbers(columns[name], name) for name in roles.numbers}
+    rows = len(next(iter(values.values())))
+    if not rows:
+        raise DataError("the table has no rows")
+    times = None if roles.time is None else as_times(columns[roles.time], roles.time)
+    ids = None if roles.series is None else np.asarray(columns[roles.series])
+    facts = {name: np.asarray(columns[name]).tolist() for name in roles.static}
+    found = []
+    for name, places in _groups(ids, rows):
+        one = Series(
+            name,
+            _matrix(values, roles.target, places),
+            _matrix(values, roles.past, places),
+            _matrix(values, roles.future, places),
+            tuple(_fact(facts[fact], places, fact, name) for fact in roles.static),
+            None if times is None else times[places],
+        )
+        if one.time is not None:
+            check_order(one.time, one.called)
+        found.append(one)
+    step = None if times is None else _frequency(found, frequency)
+    if step is not None:
+        found = [_step_by_step(one, step, gaps=frequency is not None) for one in found]
+    return Panel([_without_rows_ahead(one) for one in found], roles, step, form)
+
+
+def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
+    """The one that is given, or that of the longest series."""
+    longest = max(series, key=len).time
+    assert longest is not None
+    if given is None:
+        return infer(longest)
+    found = Frequency.parse(given)
+    if (found.unit == "step") != (longest.dtype.kind != "M"):
+        kind = "dates" if found.unit == "step" else "integers"
+        raise ParameterError(
+            f"frequency {given!r} does not go with times that are {kind}; leave it out, or give others"
+        )
+    return found
+
+
+def _groups(ids: Array | None, rows: int) -> list[tuple[Any, Array]]:
+    """The rows of each series, in the order of their first ones."""
+    if ids is None:
+        return [(None, np.arange(rows))]
+    found: dict[Any, list[int]] = {}
+    for row, name in enumerate(ids.tolist()):
+        if name is None or name != name:
+            raise DataError(f"row {row + 1} does not say which series it belongs to")
+        found.setdefault(name, []).append(row)
+    return [(name, np.array(places)) for name, places in found.items()]
+
+
+def _matrix(values: dict[str, Array], names: Sequence[str], places: Array) -> Array:
+    return np.stack([values[name][places] for name in names], axis=1) if names else np.zeros((len(places), 0))
+
+
+def _fact(column: list[Any], places: Array, fact: str, name: Any) -> Any:
+    different = {column[place] for place in places}
+    if len(different) > 1:
+        raise DataError(
+            f"the static column {fact!r} changes within the series {name!r}, from {column[places[0]]!r} on; "
+            "a column that changes is past or future"
+        )
+    return column[places[0]]
+
+
+def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series:
+    """The series with a row for each step; those that the table does not have are missing, if there may be gaps."""
+    assert series.time is not None
+    if not gaps:
+        check_regular(series.time, frequency, series.called)
+        return series
+    places = frequency.places(series.time)
+    twice = np.nonzero(np.diff(places) == 0)[0]
+    if len(twice):
+        first, second = series.time[twice[0]], series.time[twice[0] + 1]
+        raise DataError(
+            f"{series.called} has two rows in one step of {frequency.code}: {told(first)} and {told(second)}"
+        )
+
+    def spread(values: Array) -> Array:
+        wide = np.full((places[-1] + 1, values.shape[1]), np.nan)
+        wide[places] = values
+        return wide
+
+    time = np.concatenate([series.time[:1], frequency.after(series.time[0], int(places[-1]))])
+    return replace(
+        series, target=spread(series.target), past=spread(series.past), future=spread(series.future), time=time
+    )
+
+
+def _without_rows_ahead(series: Series) -> Series:
+    there = np.nonzero(np.isfinite(series.target).any(axis=1))[0]
+    if not len(there):
+        raise DataError(f"{series.called} has no value to forecast from")
+    return series.first(int(there[-1]) + 1)
+
+
+def panel_of_arrays(data: Any) -> Panel:
+    """A panel of arrays: ``[T]`` or ``[T, C]`` is one series, ``[N, T, C]`` or a list of such arrays several.
+
+    Raises
+    ------
+    DataError
+        If it is anything else.
+    """
+    if isinstance(data, (list, tuple)) and len(data) and np.ndim(data[0]):
+        arrays, form = [_array(one, f"series {number}") for number, one in enumerate(data)], "arrays"
+    else:
+        whole = np.asarray(data)
+        if whole.ndim == 3:
+            arrays, form = [_array(one, f"series {number}") for number, one in enumerate(whole)], "arrays"
+        else:
+            arrays, form = [_array(whole, "the data")], "array"
+    widths = {array.shape[1] for array in arrays}
+    if len(widths) > 1:
+        raise DataError(f"the series have different numbers of columns: {sorted(widths)}")
+    roles = Roles(tuple(f"y{column}" for column in range(widths.pop())))
+    nothing = [np.zeros((len(array), 0)) for array in arrays]
+    names = [None] if form == "array" else list(range(len(arrays)))
+    series = [Series(name, y, empty, empty) for name, y, empty in zip(names, arrays, nothing, strict=True)]
+    return Panel([_without_rows_ahead(one) for one in series], roles, None, form)
+
+
+def _array(values: Any, who: str) -> Array:
+    array = np.asarray(values)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{who} must be numbers [T] or [T, C], got {array.dtype} of shape {list(array.shape)}; a data frame, or a "
+            "mapping of columns, is taken too"
+        )
+    found = array.astype(np.float64).reshape(len(array), -1)
+    if not found.size:
+        raise DataError(f"{who} is empty")
+    if np.isinf(found).any():
+        place = tuple(int(i) for i in np.argwhere(np.isinf(found))[0])
+        raise DataError(f"{who} has an infinite value in row {place[0] + 1}; NaN stands for what is not known")
+    return found
+
+
+def to_form(columns: Columns, form: str) -> Any:
+    """Columns as the kind of table that came in."""
+    if form in ("columns", "array", "arrays"):
+        return columns
+    import narwhals as nw
+
+    known_to_all = {
+        name: column.astype("datetime64[ms]") if np.asarray(column).dtype.kind == "M" else column
+        for name, column in columns.items()
+    }
+    return nw.from_dict(known_to_all, backend=cast(Any, form)).to_native()
