@@ -224,6 +224,7 @@ OTHERS = [
     ("sample trained.safetensors --beams 2 --length 0", "length must be an integer of at least 1, got 0"),
     ("sample trained.safetensors --beams 2 --temperature 0.5", "beam search draws nothing, so that temperature has no"),
     ("sample trained.safetensors --beams 2 --top-k 5", "beam search draws nothing, so that top_k has no meaning"),
+    ("sample trained.safetensors --beams 2 --seed 1", "beam search draws nothing, so that random_state has no"),
     ("sample trained.safetensors --beams 2 --greedy", "beam search draws nothing, so that greedy has no meaning"),
     ("sample trained.safetensors --cell json:nothing", "the cell 'json:nothing' cannot be imported"),
     ("sample trained.safetensors --cell json:dumps", "throughtime.Cell, got"),
