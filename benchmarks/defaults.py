@@ -1,6 +1,6 @@
 """What ``TextGenerator().fit(text)`` comes to, with nothing set but the seed, beside the n-gram of the best order.
 
-The texts ship with Python; none of them was looked at when the defaults were chosen (docs/decisions/0009-minutes.md
+The texts ship with Python; none of them was looked at when the defaults were chosen (docs/decisions/0010-defaults.md
 names those that were). The last 10 % are scored, in nats per character; the n-gram learns the same 90 %, and the order
 is the one that expects the scored part best.
 
