@@ -208,6 +208,8 @@ OTHERS = [
     ("sample trained.safetensors --bias e=nan", "the bias of 'e' must be a number, got nan"),
     ("sample trained.safetensors --bias e=inf", "the bias of 'e' must be a number, got inf"),
     ("sample trained.safetensors --bias é=1", "'é' is no symbol that the model knows"),
+    ("sample trained.safetensors --ban <end>", "'<end>' is no symbol that the model knows"),
+    ("sample trained.safetensors --bias <end>=1", "'<end>' is no symbol that the model knows"),
     ("sample trained.safetensors --bias to=1", "'to' is no symbol that the model knows"),
     ("sample trained.safetensors --count 0", "count must be an integer of at least 1, got 0"),
     ("sample trained.safetensors --min-p 1.5", "min_p must be a number of at least 0 and at most 1, got 1.5"),
