@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from throughtime import cells, optimizers
 from throughtime.cells import Cell
@@ -12,18 +12,21 @@ from throughtime.errors import NotFittedError, ParameterError, known
 from throughtime.initializers import Initializer
 from throughtime.optimizers import Rule, schedules
 from throughtime.optimizers.schedules import Schedule
-from throughtime.parameters import PARAMETERS
+from throughtime.parameters import PARAMETERS, Parameter
 
 
 class Estimator:
     """The manners of scikit-learn: the constructor only stores, ``fit`` learns, what is learned ends in ``_``."""
 
+    table: ClassVar[Mapping[str, Parameter]] = PARAMETERS
+    """What its parameters may be."""
+    learned: ClassVar[str] = "network_"
+    """What it has after ``fit``."""
+
     @classmethod
     def parameter_names(cls) -> list[str]:
         """The constructor's parameters, in order."""
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    random_state: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name."""
@@ -47,15 +50,15 @@ class Estimator:
     def check_parameters(self) -> None:
         """Raises :class:`ParameterError` for the first parameter whose value makes no sense."""
         for name, value in self.get_params().items():
-            PARAMETERS[name].check(name, value)
+            self.table[name].check(name, value)
 
     def check_fitted(self) -> None:
         """Raises :class:`NotFittedError` before ``fit``."""
-        if not hasattr(self, "network_"):
+        if not hasattr(self, self.learned):
             raise NotFittedError(f"this {type(self).__name__} has not learned anything yet; call fit first")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
+        return hasattr(self, self.learned)
 
     def __sklearn_tags__(self) -> Any:
         """For scikit-learn's tools, which ask for it; nothing else needs scikit-learn."""
@@ -65,7 +68,7 @@ class Estimator:
             estimator_type=None,
             target_tags=TargetTags(required=False),
             input_tags=InputTags(two_d_array=False, string=True),
-            non_deterministic=self.random_state is None,
+            non_deterministic="random_state" in self.get_params() and self.get_params()["random_state"] is None,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -89,7 +89,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "residual": _switch(False, "shortcuts around the layers above the first"),
     "embedding_size": _count(None, "numbers that stand for a symbol; 0: one-hot; None: 128", low=0),
     "initializer": Parameter("glorot", "initial weights: uniform, normal, identity, glorot or orthogonal", object),
-    "dropout": _share(None, "share of each recurrent layer's outputs dropped in training; None: from the passes over the data"),
+    "dropout": _share(
+        None, "share of each recurrent layer's outputs dropped in training; None: from the passes over the data"
+    ),
     "variational_dropout": _share(0.0, "the same with one mask for all steps of a chunk"),
     "seq_len": _count(64, "steps of a chunk: the gradient goes back to its start, the state is carried on"),
     "bptt_truncate": _count(None, "each output's gradient goes back this many transitions; None: the chunk", low=0),
@@ -106,7 +108,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "clip_norm": _positive(5.0, "largest norm of the whole gradient; None: any"),
     "clip_value": _positive(None, "largest element of the gradient, clipped first; None: any"),
     "averaging": _share(0.0, "share of the steps, the last ones, of whose weights the mean is kept"),
-    "validation": _share(0.1, "share of the data, its end, that is only scored; 0: none"),
+    "validation": _share(
+        0.1, "share of the data that is only scored: its end, or of 20 documents and more whole ones; 0: none"
+    ),
     "early_stopping": _switch(False, "stop when validation gets no better, and keep the best weights"),
     "patience": _count(5, "validations without a better one before an early stop"),
     "warm_start": _switch(False, "go on with what was learned before, on the text given now"),
