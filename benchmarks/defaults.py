@@ -1,6 +1,6 @@
 """What ``TextGenerator().fit(text)`` comes to, with nothing set but the seed, beside the n-gram of the best order.
 
-The texts ship with Python; none of them was looked at when the defaults were chosen (docs/decisions/0009-minutes.md
+The texts ship with Python; none of them was looked at when the defaults were chosen (docs/decisions/0010-defaults.md
 names those that were). The last 10 % are scored, in nats per character; the n-gram learns the same 90 %, and the order
 is the one that expects the scored part best.
 
@@ -18,7 +18,7 @@ from pydoc_data.topics import topics
 
 from throughtime import TextGenerator
 from throughtime.benchmark import record
-from throughtime.benchmark.record import append, checkout, cpu, versions
+from throughtime.benchmark.record import FORMAT, append, checkout, cpu, versions
 
 RESULTS = Path(__file__).parent / "results" / "defaults.jsonl"
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -82,7 +82,7 @@ def main() -> None:
     commit, changed = checkout(Path(record.__file__).parent)
     today = datetime.date.today().isoformat()
     where = {"date": today, "commit": commit, "changed": changed, "cpu": cpu(), "versions": versions()}
-    append(RESULTS, where | {"rows": rows})
+    append(RESULTS, {"format": FORMAT} | where | {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ best = {}
 for optimizer, rates in RATES.items():
     for learning_rate in rates:
         model = TextGenerator(
-            cell="elman", hidden_size=100, initializer="normal", seq_len=25, batch_size=1, clip_value=5, clip_norm=None,
+            cell="elman", hidden_size=100, embedding_size=0, initializer="normal", dropout=0,
+            seq_len=25, batch_size=1, clip_value=5, clip_norm=None,
             optimizer=optimizer, learning_rate=learning_rate, schedule="constant",
             max_steps=options.steps, validation=0, random_state=1, verbose=0,
         ).fit(text)  # fmt: skip
@@ -43,6 +44,7 @@ axes.set(xlabel="step", ylabel="smoothed loss (nats per character)", title="Char
 axes.legend()
 axes.figure.savefig(options.to, dpi=150)
 
+print(best["adagrad"].network_.body.describe())
 ahead = best["sgd"].history_.smooth_loss[-1] - best["adagrad"].history_.smooth_loss[-1]
 print(f"Adagrad is {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3f} nats; the curves are in {options.to}")
 print(best["adagrad"].generate(200, random_state=1))

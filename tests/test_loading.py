@@ -354,6 +354,7 @@ def documents():
 BASELINES = [
     *[{"order": order, "loss": 1.5} for order in (0, -1, 9, 1.0, True, None, "2", 10**30)],
     *[{"order": 2, "loss": loss} for loss in (math.inf, -math.inf, math.nan, None, "1.5", [1.5])],
+    *[{"order": 2, "loss": 1.5, "counted": counted} for counted in (0, -1, 2.0, True, "5")],
     *[{}, {"order": 2}, {"loss": 1.5}, {"order": 2, "loss": 1.5, "more": 1}, [2, 1.5], 5, "text", True],
 ]
 

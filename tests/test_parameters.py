@@ -7,6 +7,7 @@ import pytest
 
 from throughtime.errors import ParameterError
 from throughtime.parameters import PARAMETERS, SAMPLING, Parameter
+from throughtime.text import lesson, sizing
 
 TABLE = dict(PARAMETERS) | dict(SAMPLING)
 
@@ -81,6 +82,11 @@ def test_arrays_are_no_numbers(value):
 def test_a_number_too_large_for_a_float_is_refused(kind):
     with pytest.raises(ParameterError, match="it must be"):
         Parameter(1, "", kind).check("it", 10**400)
+
+
+def test_the_meanings_name_the_sizes_that_are_chosen():
+    assert PARAMETERS["embedding_size"].meaning.endswith(f"None: {sizing.EMBEDDING_SIZE}")
+    assert f"of {lesson.WHOLE_DOCUMENTS} documents" in PARAMETERS["validation"].meaning
 
 
 def test_the_tables_share_no_name():

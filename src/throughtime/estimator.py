@@ -19,14 +19,14 @@ class Estimator:
     """The manners of scikit-learn: the constructor only stores, ``fit`` learns, what is learned ends in ``_``."""
 
     table: ClassVar[Mapping[str, Parameter]] = PARAMETERS
-    """What is allowed for each parameter."""
+    """What its parameters may be."""
+    learned: ClassVar[str] = "network_"
+    """What it has after ``fit``."""
 
     @classmethod
     def parameter_names(cls) -> list[str]:
         """The constructor's parameters, in order."""
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    random_state: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name."""
@@ -54,11 +54,11 @@ class Estimator:
 
     def check_fitted(self) -> None:
         """Raises :class:`NotFittedError` before ``fit``."""
-        if not hasattr(self, "network_"):
+        if not hasattr(self, self.learned):
             raise NotFittedError(f"this {type(self).__name__} has not learned anything yet; call fit first")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
+        return hasattr(self, self.learned)
 
     def __sklearn_tags__(self) -> Any:
         """For scikit-learn's tools, which ask for it; nothing else needs scikit-learn."""
@@ -68,7 +68,7 @@ class Estimator:
             estimator_type=None,
             target_tags=TargetTags(required=False),
             input_tags=InputTags(two_d_array=False, string=True),
-            non_deterministic=self.random_state is None,
+            non_deterministic="random_state" in self.get_params() and self.get_params()["random_state"] is None,
         )
 
     def __getstate__(self) -> dict[str, Any]:

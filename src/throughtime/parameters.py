@@ -108,7 +108,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "clip_norm": _positive(5.0, "largest norm of the whole gradient; None: any"),
     "clip_value": _positive(None, "largest element of the gradient, clipped first; None: any"),
     "averaging": _share(0.0, "share of the steps, the last ones, of whose weights the mean is kept"),
-    "validation": _share(0.1, "share of the data, its end, that is only scored; 0: none"),
+    "validation": _share(
+        0.1, "share of the data that is only scored: its end, or of 20 documents and more whole ones; 0: none"
+    ),
     "early_stopping": _switch(False, "stop when validation gets no better, and keep the best weights"),
     "patience": _count(5, "validations without a better one before an early stop"),
     "warm_start": _switch(False, "go on with what was learned before, on the text given now"),

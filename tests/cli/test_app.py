@@ -41,6 +41,7 @@ def test_train_ends_with_one_json_object(cli, text):
         "bits_per_symbol",
         "ngram_loss",
         "ngram_order",
+        "ngram_counted",
     ]
     assert report["model"] == "model.safetensors"
     assert report["engine"] == "compiled"

@@ -90,11 +90,11 @@ def test_train_leaves_the_model_that_the_library_makes(cli, file, tmp_path, text
     model = small(**options).fit(text, **cut)
     model.save(tmp_path / "expected")
     assert (tmp_path / "found").read_bytes() == (tmp_path / "expected").read_bytes()
-    assert (report["ngram_order"], report["ngram_loss"]) == model.baseline_
+    assert (report["ngram_order"], report["ngram_loss"], report["ngram_counted"]) == model.baseline_
 
 
 def test_train_tells_what_counting_comes_to(cli, text):
-    order, loss = fitted().baseline_
+    order, loss, _ = fitted().baseline_
     result = cli("train", text, "-o", "m", *SMALL)
     assert f", an {order}-gram gets {loss:.3f}; 20 steps in " in result.stdout
     assert f"nats per symbol; an {order}-gram gets {loss:.3f}" in result.stderr
@@ -109,7 +109,7 @@ def test_train_without_validation_counts_nothing(cli, text):
 
 def test_info_tells_what_counting_came_to(cli, model):
     answer = last_line(cli("info", model, "--json"))
-    assert (answer["ngram_order"], answer["ngram_loss"]) == fitted().baseline_
+    assert (answer["ngram_order"], answer["ngram_loss"], answer["ngram_counted"]) == fitted().baseline_
     assert cli("info", model).stdout.endswith(f"; {fitted().baseline_.in_words()}\n")
 
 
@@ -122,7 +122,7 @@ def test_train_goes_on_with_what_a_model_has_learned(cli, file, model, tmp_path)
     more = "two beans or three, that is the quantity? " * 20
     options = ["--json", "--max-steps", 10]
     assert "the vocabulary grows by " in cli("train", file(more), "--from", model, "-o", "found", *options).stderr
-    expected = load(model).set_params(warm_start=True, verbose=0, max_steps=10).fit(more)
+    expected = load(model).set_params(warm_start=True, verbose=0, max_steps=10, learning_rate=None).fit(more)
     expected.save(tmp_path / "expected")
     assert (tmp_path / "found").read_bytes() == (tmp_path / "expected").read_bytes()
 
@@ -141,7 +141,13 @@ def test_what_is_not_named_stays_as_it_was(cli, text, model, given, changes, tmp
     assert cli("train", text, "--from", model, "-o", "found", "-q", *given).exit_code == 0
     found = load(tmp_path / "found").get_params()
     seed = {"random_state": 7} if "--seed" in given else {}
-    assert found == {**load(model).get_params(), **changes, **seed}
+    assert found == {**load(model).get_params(), "learning_rate": None, **changes, **seed}
+
+
+def test_what_goes_on_takes_a_fifth_of_the_learning_rate(cli, text, model, tmp_path):
+    """Though the model was made with a learning rate of its own."""
+    assert cli("train", text, "--from", model, "-o", "found", "-q", "--schedule", "constant").exit_code == 0
+    assert set(load(tmp_path / "found").history_.learning_rate) == {0.2 * 0.01}
 
 
 def test_train_may_write_over_the_model_that_it_goes_on_with(cli, text, model):
@@ -383,12 +389,26 @@ def test_a_score_beside_what_counting_comes_to(cli, model, file):
     order, loss = counted("char", TEXT, scored.replace(":", ""))
     given = ["evaluate", model, file(scored, "scored.txt"), "--baseline", file(TEXT), "--unknown", "skip"]
     answer = last_line(cli(*given, "--json"))
-    assert list(answer)[-2:] == ["ngram_loss", "ngram_order"]
+    assert list(answer)[-3:] == ["ngram_loss", "ngram_order", "ngram_counted"]
     assert answer["loss"] == score.loss
     assert (answer["ngram_order"], answer["ngram_loss"]) == (order, pytest.approx(loss, rel=1e-12))
     first, second = said(cli(*given)).splitlines()
     assert first.startswith(f"{score.loss:.4f} nats per symbol, {score.bits_per_symbol:.4f} bits, perplexity ")
     assert second == f"{loss:.4f} nats per symbol, an n-gram model of order {order} counted on the baseline"
+
+
+def test_a_text_that_is_counted_and_scored_is_told(cli, model, file):
+    file(TEXT, "same.txt")
+    result = cli("evaluate", model, "same.txt", "--baseline", "./same.txt", "--json")
+    assert result.exit_code == 0
+    told = "same.txt is both counted and scored, so that the n-gram model expects it too well\n"
+    assert result.stderr == told
+
+
+def test_a_baseline_of_which_a_part_is_counted_says_so(cli, model, file, monkeypatch):
+    monkeypatch.setattr(NGram.__init__, "__kwdefaults__", {"level": "char", "vocab_size": None, "max_symbols": 90})
+    result = said(cli("evaluate", model, file("to be or"), "--baseline", file(TEXT, "learned.txt")))
+    assert result.endswith(" counted on 90 symbols of the baseline\n")
 
 
 def test_several_baselines_are_counted_together(cli, model, file):

@@ -9,9 +9,9 @@ import pytest
 from sklearn.base import clone
 from tests.trained import FRENCH, TEXT, fitted, fitted_on_bytes, learned, small
 
-from throughtime import TextGenerator, load
+from throughtime import Cell, TextGenerator, files, load
 from throughtime.errors import DataError, ParameterError
-from throughtime.text import learning
+from throughtime.text import generator, learning
 from throughtime.text.vocabularies import END
 
 MORE = "two beans or three, that is the quantity? " * 20
@@ -235,6 +235,13 @@ def test_documents_that_were_learned_before_are_remembered_where_the_vocabulary_
     assert model.copies(["anna banana", "hannah", "ABBA hannah", "ban"]) == [True, True, True, False]
 
 
+def test_a_model_that_has_forgotten_its_documents_claims_no_knowledge(monkeypatch):
+    monkeypatch.setattr(generator, "MOST_REMEMBERED", 30)
+    model = going_on(small(max_steps=2).fit(NAMES), max_steps=2).fit(["ann hannah", "hanna ban"] * 10)
+    with pytest.raises(DataError, match="the model does not know which documents it learned from"):
+        model.copies(["ann hannah"])
+
+
 # ---------------------------------------------------------------------- files
 
 
@@ -317,6 +324,33 @@ def test_another_activation_is_refused_by_its_name():
     model = small(cell="elman", activation="relu", max_steps=2).fit(TEXT)
     with pytest.raises(ParameterError, match=r"whose activation is 'relu', got 'tanh'$"):
         going_on(model, activation="tanh").fit(TEXT)
+
+
+def test_another_cell_of_the_same_name_is_refused():
+    def minimal(scale):
+        return Cell(
+            "minimal",
+            gates=("hidden",),
+            states=("h",),
+            step=lambda a, u, state, p: ((scale * a[0],), ()),
+            step_back=lambda d_state, state, saved, p: ((scale * d_state[0],), (), (0.0,), ()),
+        )
+
+    model = small(cell=minimal(0.5), max_steps=2).fit(TEXT)
+    with pytest.raises(ParameterError, match=r"the cell that there is, got another one of the same name, 'minimal'; "):
+        going_on(model, cell=minimal(0.25)).fit(TEXT)
+    assert going_on(model, cell=minimal(0.5)).fit(TEXT).fitted_.cell == model.fitted_.cell
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "early_stopping", "averaging"])
+def test_a_file_that_lacks_a_parameter_means_its_default(tmp_path, name):
+    fitted().save(tmp_path / "model")
+    tensors, metadata = files.load(tmp_path / "model")
+    del metadata["parameters"][name]
+    files.save(tmp_path / "before", tensors, metadata)
+    model = load(tmp_path / "before")
+    assert model.validation_loss_ == fitted().validation_loss_
+    assert going_on(model, verbose=0).fit(MORE).history_ == going_on(fitted()).fit(MORE).history_
 
 
 def test_a_model_that_was_refused_can_go_on_all_the_same():

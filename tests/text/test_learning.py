@@ -33,13 +33,13 @@ def test_training_begins_anew_from_time_to_time(batch_size):
     """A network that never does may fail from an empty state."""
     streams = training_streams(small(batch_size=batch_size), LONG)
     assert streams.rows == batch_size
-    _, starts, ends = streams.pieces().T
+    _, starts, ends = streams.pieces.T
     assert (ends - starts).max() <= RESTART_EVERY * 16
 
 
 def test_scoring_warms_its_rows_up_at_little_cost():
     streams = scoring_streams(LONG)
-    reading, counting, ends = streams.pieces().T
+    reading, counting, ends = streams.pieces.T
     assert streams.rows == len(reading) == 48
     assert ((counting - reading)[1:] == WARM_UP).all()
     assert (ends - reading).sum() < 1.15 * LONG.predictions

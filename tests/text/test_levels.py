@@ -332,7 +332,7 @@ def test_the_baseline_of_documents_is_the_best_n_gram(level, seed):
 
 def test_a_text_that_counting_knows_is_told(capsys):
     model = small(verbose=1, max_steps=2).fit(TEXT)
-    order, loss = model.baseline_
+    order, loss, _ = model.baseline_
     assert loss < 0.2 < model.validation_loss_
     lines = capsys.readouterr().err.splitlines()
     assert f"{model.validation_loss_:.3f} nats per symbol; an {order}-gram gets {loss:.3f}" in lines

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
 from tests.tolerances import HAND, assert_close
 
 from throughtime import TextGenerator
@@ -201,6 +204,30 @@ def test_of_a_large_text_a_part_is_counted_and_a_part_scored(monkeypatch):
     assert_close(found.loss, worth[found.order - 1], HAND)
 
 
+SORTED = [[0, 0, 0, 0, 0, 0]] * 40 + [[0, 1, 0, 1, 0, 1]] * 40
+"""Documents of two kinds, one after the other."""
+
+
+def test_of_many_documents_those_that_are_counted_and_scored_come_from_everywhere(monkeypatch):
+    """Of a sorted list the end would be of one kind, and the beginning of another."""
+    monkeypatch.setattr(witten_bell, "MOST_LEARNED", 120)
+    monkeypatch.setattr(witten_bell, "MOST_SCORED", 120)
+    whole = min(losses(corpus(SORTED), corpus(SORTED), 2))
+    for seed in range(5):
+        found = baseline(corpus(SORTED), corpus(SORTED), 2, seed=seed)
+        assert found.counted == 120
+        assert found.loss == pytest.approx(whole, abs=0.12)
+    assert baseline(corpus(SORTED), corpus(SORTED), 2).loss > whole + 0.2
+    assert baseline(corpus(SORTED), corpus(SORTED), 2, seed=1) == baseline(corpus(SORTED), corpus(SORTED), 2, seed=1)
+
+
+def test_it_is_told_how_much_was_counted_where_that_is_not_all(monkeypatch):
+    assert baseline(corpus([[0, 1] * 30]), corpus([[0, 1]]), 2).counted is None
+    monkeypatch.setattr(witten_bell, "MOST_LEARNED", 50)
+    assert baseline(corpus([[0, 1] * 30]), corpus([[0, 1]]), 2).counted == 50
+    assert Baseline(8, 1.5, 2_000_000).in_words() == "an 8-gram, counted on 2,000,000 symbols, gets 1.500"
+
+
 # ---------------------------------------------------------------------- the model
 
 
@@ -240,6 +267,27 @@ def test_an_evaluation_is_told_in_other_units():
     assert model.score("to be, or to be") == -evaluation.loss
 
 
+@pytest.mark.parametrize("given", [["the cat sat on the mat"] * 5, "the cat sat, the cow sat: a cat. " * 9])
+def test_unknown_words_are_counted_like_any_symbol(given):
+    model = NGram(4, level="word", vocab_size=4).fit(given)
+    vocabulary = model.vocabulary_
+    texts = [given] if isinstance(given, str) else given
+    learned = [vocabulary.document(text).tolist() for text in texts]
+    (unknown,) = vocabulary.unwritten
+    assert sum(ids.count(unknown) for ids in learned) > len(learned)
+    scored = [vocabulary.document("the dog sat").tolist()]
+    worth = [expected_loss(learned, scored, len(vocabulary), order) for order in range(1, 5)]
+    assert_close(np.array(model.losses("the dog sat")), np.array(worth), HAND)
+    of_arrays = list(islice(losses(corpus(learned), corpus(scored), len(vocabulary)), 4))
+    assert_close(np.array(model.losses("the dog sat")), np.array(of_arrays), HAND)
+
+
+def test_unknown_words_are_counted_with_the_vocabulary_of_another_model():
+    text = "the cat sat, the cow sat: a cat. " * 9
+    own = NGram(3, level="word", vocab_size=4).fit(text)
+    assert NGram(3).fit(text, vocabulary=own.vocabulary_).losses(text) == own.losses(text)
+
+
 def test_bytes_are_counted_as_characters_of_utf8():
     assert NGram(2, level="byte").fit("déjà vu " * 9).evaluate("déjà".encode()).characters == 4
 
@@ -275,6 +323,26 @@ def test_of_a_longer_text_the_end_is_counted():
     short = NGram(3, max_symbols=6).fit("aaaaaaaaabcabc", vocabulary=vocabulary)
     assert short.losses("abcab") == NGram(3).fit("abcabc", vocabulary=vocabulary).losses("abcab")
     assert NGram(3, max_symbols=None).fit("abcabc").losses("abcab") == NGram(3).fit("abcabc").losses("abcab")
+
+
+def test_of_many_documents_those_that_are_counted_are_drawn():
+    texts = ["aaaaaa"] * 40 + ["ababab"] * 40
+    part, whole = (NGram(3, max_symbols=most).fit(texts) for most in (160, None))
+    assert (part.counted_, whole.counted_) == (160, None)
+    assert part.losses(texts)[-1] == pytest.approx(whole.losses(texts)[-1], abs=0.12)
+    assert part.losses(texts) == NGram(3, max_symbols=160).fit(texts).losses(texts)
+
+
+def test_it_has_the_manners_of_an_estimator():
+    model = NGram(order=3, level="word")
+    assert model.get_params() == {"order": 3, "level": "word", "vocab_size": None, "max_symbols": 2_000_000}
+    assert clone(model).set_params(order=2).get_params()["order"] == 2
+    assert repr(model) == "NGram(order=3, level='word')"
+    with pytest.raises(ParameterError, match="NGram has no parameter 'n'; it has 'order', 'level', "):
+        model.set_params(n=3)
+    assert not get_tags(model).non_deterministic
+    search = GridSearchCV(NGram(), {"order": [1, 3]}, cv=2).fit(["abcabc"] * 4)
+    assert search.best_params_ == {"order": 3}
 
 
 def test_a_vocabulary_may_be_that_of_another_model():
@@ -313,7 +381,7 @@ def test_one_document_that_was_cut_has_ends():
 
 @pytest.mark.parametrize("use", ["losses", "evaluate", "score"])
 def test_a_model_that_has_counted_nothing_says_so(use):
-    with pytest.raises(NotFittedError, match="this NGram has not counted anything yet; call fit first"):
+    with pytest.raises(NotFittedError, match="this NGram has not learned anything yet; call fit first"):
         getattr(NGram(), use)("text")
 
 

@@ -180,3 +180,13 @@ def test_a_folder_of_bytes(file, tmp_path):
 def test_a_file_of_a_list_must_hold_text_where_one_of_a_folder_need_not(file):
     with pytest.raises(DataError, match="is a binary file"):
         chars([Path(file(b"\0"))])
+
+
+@pytest.mark.parametrize("data", [b"caf\xe9 au lait", b"abc\x00def"])
+@pytest.mark.parametrize("cut", [{"split": "lines"}, {"column": "name"}])
+@pytest.mark.parametrize("as_file", [True, False])
+def test_what_is_cut_is_not_told_to_stay_bytes(tmp_path, data, cut, as_file):
+    (tmp_path / "text").write_bytes(data)
+    with pytest.raises(DataError, match=r"is not utf-8|is a binary file") as caught:
+        read(tmp_path / "text" if as_file else data, level="byte", **cut)
+    assert "level" not in str(caught.value)

@@ -235,8 +235,9 @@ def test_what_is_no_stop(stop):
 
 @pytest.mark.parametrize(("model", "stop"), [(fitted, "bé"), (fitted_on_bytes, "Z"), (words, "zebra")])
 def test_a_stop_that_could_never_come_is_refused(model, stop):
-    with pytest.raises(UnknownSymbol):
+    with pytest.raises(UnknownSymbol) as caught:
         model().generate(5, stop=stop)
+    assert "skip" not in str(caught.value)
 
 
 # ---------------------------------------------------------------------- bans and biases
@@ -257,6 +258,24 @@ def test_banned_bytes_are_never_written():
         assert text.replace("\ufffd", "").isascii()
         assert " " not in text
         assert fitted_on_bytes().generate(60, random_state=seed, ban=[0xC3, 0x20]) == text
+
+
+@pytest.mark.parametrize("symbol", ["v", b"v", ord("v")])
+def test_a_byte_may_be_named_by_its_number_or_as_text(symbol):
+    assert fitted_on_bytes().generate(3, random_state=1, bias={symbol: 100}) == "vvv"
+    alone = fitted_on_bytes().generate(60, random_state=1, ban=b"v")
+    assert fitted_on_bytes().generate(60, random_state=1, ban=[symbol]) == alone
+
+
+def test_text_that_is_banned_is_its_bytes():
+    found = fitted_on_bytes().generate(60, random_state=1, ban="vé")
+    assert found == fitted_on_bytes().generate(60, random_state=1, ban="vé".encode())
+
+
+@pytest.mark.parametrize("model", [fitted, fitted_on_bytes])
+def test_the_end_is_never_taken_for_its_letters(model):
+    with pytest.raises(UnknownSymbol, match=r"^'<end>' is no symbol that the model knows"):
+        model().generate(5, ban=END)
 
 
 def test_banned_words_and_marks_are_never_written():
@@ -539,8 +558,13 @@ def test_with_as_many_beams_as_there_are_texts_it_finds_them_all_in_order(prime,
 
 @pytest.mark.parametrize("bias", [{"b": -math.inf}, {"a": 1.0, "c": -0.5}], ids=str)
 def test_a_search_minds_bias_and_ban(bias):
-    found = letters().beam_search(4, "a", beams=1000, bias=bias)
-    assert_found(found, exhaustive(letters(), "a", 4, bias=bias))
+    """What it finds has the likelihood of the model as it is."""
+    banned = {symbol for symbol, value in bias.items() if value == -math.inf}
+    expected = [parts for parts in exhaustive(letters(), "a", 4) if not banned & set(parts[0])]
+    assert_found(letters().beam_search(4, "a", beams=1000, bias=bias), expected)
+    best = exhaustive(letters(), "a", 4, bias=bias)[:3]
+    few = letters().beam_search(4, "a", beams=81, bias=bias)
+    assert {parts[0] for parts in best} <= {candidate.text for candidate in few}
     assert letters().beam_search(4, "a", beams=1000, ban="b") == letters().beam_search(
         4, "a", beams=1000, bias={"b": -math.inf}
     )
@@ -554,8 +578,8 @@ def test_a_search_ends_with_the_document(length):
 
 
 def test_a_search_that_may_not_end_runs_to_the_full_length():
-    expected = exhaustive(short_documents(), "ab", 4, bias={END: -math.inf})
-    assert {parts[1] for parts in expected} == {4}
+    expected = [parts for parts in exhaustive(short_documents(), "ab", 4) if parts[1] == len(parts[0]) == 4]
+    assert len(expected) == 2**4
     assert_found(short_documents().beam_search(4, "ab", beams=1000, ban=[END]), expected)
 
 
@@ -616,6 +640,44 @@ def test_a_search_looks_for_repetitions_no_further_back_than_greedy_does():
 def test_a_wide_search_finds_what_greedy_misses(model, prime):
     greedy, wide = (model().beam_search(10, prime, beams=beams)[0] for beams in (1, 300))
     assert wide.loss < 0.999 * greedy.loss
+
+
+@pytest.mark.parametrize(
+    ("model", "prime", "choices"),
+    [
+        (fitted, "to be", {"repetition_penalty": 1.5}),
+        (fitted, "to be", {"bias": {"q": 2.0}, "ban": "e"}),
+        (names, "an", {"repetition_penalty": 2.0}),
+    ],
+)
+def test_what_a_search_finds_has_the_likelihood_of_the_model_as_it_is(model, prime, choices):
+    found = model().beam_search(8, prime, beams=4, **choices)
+    assert [candidate.loss for candidate in found] == sorted(candidate.loss for candidate in found)
+    for candidate in found:
+        symbols = [*candidate.text, *([END] if len(candidate.text) < candidate.symbols else [])]
+        assert_likelihood(candidate, log_likelihood(model(), prime, symbols), len(symbols))
+
+
+def test_a_search_and_candidates_tell_one_likelihood():
+    """In words ``<unk>`` is banned, and the model finds it likely."""
+    drawn = {found.text: found for found in rare_words().candidates(60, 3, "to be", random_state=1)}
+    for found in rare_words().beam_search(3, "to be", beams=8):
+        assert found.log_likelihood == pytest.approx(drawn[found.text].log_likelihood, rel=1e-5)
+
+
+@cache
+def long_or_short():
+    """A model to which one long document is certain once it has begun, and short ones are likelier to begin with."""
+    return small(hidden_size=16, max_steps=300, learning_rate=0.03).fit(
+        [*"abcdefgh" * 12, *["xyzuvwxyzuvwxyzuvw"] * 24]
+    )
+
+
+@pytest.mark.parametrize("beams", [2, 3, 5])
+def test_a_search_goes_on_while_a_beginning_is_better_than_what_has_ended(beams):
+    best = long_or_short().beam_search(30, beams=beams)[0]
+    assert best.text == "xyzuvwxyzuvwxyzuvw"
+    assert best == long_or_short().beam_search(30, beams=60)[0]
 
 
 def test_a_search_knows_by_heart_what_was_learned():
@@ -688,6 +750,21 @@ def test_bytes_are_copies_of_their_text():
 def test_a_loaded_model_knows_its_documents(tmp_path):
     names().save(tmp_path / "model")
     assert load(tmp_path / "model").copies(["hannah", "hanna h"]) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ("anna", "got str"),
+        (b"anna", "got bytes"),
+        (5, "got int"),
+        ([1], "got int among them"),
+        (["a", None], "NoneType"),
+    ],
+)
+def test_only_texts_can_be_copies(texts, message):
+    with pytest.raises(DataError, match=f"^expected a list of texts, .*{message}"):
+        names().copies(texts)
 
 
 def test_a_model_of_one_text_knows_no_documents():

@@ -1,5 +1,6 @@
 """Every prediction of a corpus is read once, in order, and no document knows of another."""
 
+import time
 from itertools import islice, pairwise
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_shapes_lengths_and_weights_agree(lengths, sizes):
 @given(LENGTHS, st.fixed_dictionaries(SIZES))
 def test_the_pieces_of_a_document_are_equally_long_to_within_one(lengths, sizes):
     corpus = numbered(lengths)
-    _, starts, ends = Streams(corpus, **sizes).pieces().T
+    _, starts, ends = Streams(corpus, **sizes).pieces.T
     for document in documents(corpus):
         mine = (ends - starts)[(starts >= document.start) & (starts < document.stop)]
         assert mine.size == 0 or mine.max() - mine.min() <= 1
@@ -151,7 +152,7 @@ def test_no_piece_has_more_chunks_than_allowed(lengths, sizes):
 @given(LENGTHS, st.fixed_dictionaries(SIZES | {"warm_up": st.just(0)}), st.integers(0, 5))
 def test_an_endless_reading_takes_every_piece_in_each_pass(lengths, sizes, seed):
     streams = Streams(numbered(lengths), **sizes)
-    places = streams.pieces()[:, 0].tolist()
+    places = streams.pieces[:, 0].tolist()
     chunks = islice(streams.endless(seed), 3 * streams.steps_per_epoch + 20)
     starts = [int(place) for chunk in chunks for place in chunk.batch.x[0][chunk.fresh]]
     assert len(starts) >= 2 * len(places)
@@ -167,7 +168,7 @@ MANY = st.lists(st.integers(0, 30), min_size=20, max_size=120).filter(lambda len
 @given(MANY, st.integers(1, 5), st.integers(0, 5))
 def test_so_does_one_that_looks_for_pieces_of_like_length(lengths, batch_size, seed):
     streams = Streams(numbered(lengths), batch_size, 30)
-    places = streams.pieces()[:, 0].tolist()
+    places = streams.pieces[:, 0].tolist()
     chunks = islice(streams.endless(seed), 3 * streams.steps_per_epoch + 20)
     starts = [int(place) for chunk in chunks for place in chunk.batch.x[0][chunk.fresh]]
     passes = [starts[begin : begin + len(places)] for begin in range(0, 3 * len(places), len(places))]
@@ -224,7 +225,7 @@ def test_each_pass_has_an_order_of_its_own():
 
 def test_rows_that_have_one_piece_each_read_it_again_and_again_in_order():
     streams = Streams(numbered([21]), 2, 5)
-    assert streams.pieces().tolist() == [[0, 0, 10], [10, 10, 20]]
+    assert streams.pieces.tolist() == [[0, 0, 10], [10, 10, 20]]
     starts = [chunk.batch.x[0].tolist() for chunk in islice(streams.endless(0), 4)]
     assert starts == [[0, 10], [5, 15], [0, 10], [5, 15]]
 
@@ -331,8 +332,51 @@ def test_whole_documents_are_drawn_and_the_others_stay_in_order(lengths, share, 
         assert part.bounds[0] == 0
         assert part.bounds[-1] == len(part.ids)
     assert len(rest.bounds) + len(drawn.bounds) == len(corpus.bounds) + 1
-    room = int(share * len(corpus.ids)) - len(drawn.ids)
-    assert 0 <= room < min(np.diff(rest.bounds))
+    if share and len(lengths) > 1:
+        assert 1 < len(rest.bounds) < len(corpus.bounds)
+
+
+def test_what_is_held_out_is_as_long_as_what_is_not():
+    """Whoever passed over what does not fit any more would hold out the short ones."""
+    lengths = np.random.default_rng(1).lognormal(4, 1.2, 200).astype(int) + 1
+    drawn = [numbered(lengths).draw(0.1, seed)[1] for seed in range(100)]
+    held_out = np.concatenate([np.diff(part.bounds) for part in drawn])
+    assert abs(held_out.mean() / lengths.mean() - 1) < 0.1
+    assert abs(np.mean([len(part.ids) for part in drawn]) / lengths.sum() - 0.1) < 0.01
+
+
+@pytest.mark.parametrize(("share", "drawn"), [(0.0, 0), (1e-9, 1), (0.14, 1), (0.16, 2), (0.5, 5), (0.99, 9)])
+def test_the_share_is_met_as_nearly_as_documents_allow(share, drawn):
+    rest, held_out = numbered([7] * 10).draw(share, 3)
+    assert (len(rest.bounds), len(held_out.bounds)) == (11 - drawn, 1 + drawn)
+
+
+@thorough
+@given(LENGTHS, st.integers(1, 250), st.integers(0, 2**40))
+def test_a_sample_is_whole_documents_but_for_the_last_one_or_all(lengths, symbols, seed):
+    corpus = numbered(lengths)
+    sample = corpus.sample(symbols, seed)
+    assert len(sample.ids) == min(symbols, len(corpus.ids))
+    *whole, last = full(sample)
+    assert all(document in full(corpus) for document in whole)
+    (of,) = (document for document in full(corpus) if document[0] == last[0])
+    assert of[: len(last)] == last
+    if symbols >= len(corpus.ids):
+        assert sample is corpus
+
+
+def test_a_sample_comes_from_everywhere():
+    sample = numbered([10] * 1000).sample(2000, 1)
+    assert abs(sample.ids.mean() - 5000) < 500
+
+
+def test_many_documents_are_cut_at_once():
+    """To cut 100,000 takes a hundredth of a second; once it was done one by one, and again for each batch."""
+    streams = Streams(numbered([9] * 100_000), 64, 64)
+    began = time.process_time()
+    first = next(iter(streams.endless(1)))
+    assert first.symbols == 64 * 8
+    assert time.process_time() - began < 1
 
 
 def test_a_draw_depends_on_its_seed_alone():

@@ -102,14 +102,14 @@ def _answer(result: dict[str, Any], as_json: bool, text: str) -> None:
     typer.echo(json.dumps(result, allow_nan=False) if as_json else text)
 
 
-def _sources(texts: list[str], encoding: str, level: str) -> list[Any]:
+def _sources(texts: list[str], encoding: str, level: str, cut: bool) -> list[Any]:
     from throughtime.text.reading import decode
 
     def source(name: str) -> Any:
         if name != "-":
             return Path(name)
         data = sys.stdin.buffer.read()
-        return data if level == "byte" else decode(data, "standard input", encoding)
+        return data if level == "byte" else decode(data, "standard input", encoding, cut=cut)
 
     return [source(name) for name in texts]
 
@@ -178,7 +178,8 @@ def train(
     parameters["cell"] = _cell(parameters["cell"])
     model = _learner(start, parameters, _named(context, parameters), verbose=0 if quiet else 1)
     try:
-        model.fit(_sources(texts, encoding, model.level), encoding=encoding, split=split, column=column)
+        given = _sources(texts, encoding, model.level, cut=split is not None or column is not None)
+        model.fit(given, encoding=encoding, split=split, column=column)
     except (NonFiniteLoss, KeyboardInterrupt):
         if hasattr(model, "training_"):
             model.save(output)
@@ -199,7 +200,10 @@ def _named(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, Any], verbose: int) -> TextGenerator:
-    """A new model, or an old one that is to go on with what was named on the command line and its own for the rest."""
+    """A new model, or an old one that is to go on with what was named on the command line and its own for the rest.
+
+    Its learning rate is not kept: one that goes on takes smaller steps.
+    """
     from throughtime.text import TextGenerator
 
     if start is None:
@@ -209,7 +213,7 @@ def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, An
     durations = ("epochs", "max_steps", "minutes")
     if any(name in given for name in durations):
         given = {**dict.fromkeys(durations), **given}
-    return model.set_params(**given, warm_start=True, verbose=verbose)
+    return model.set_params(**{"learning_rate": None, **given}, warm_start=True, verbose=verbose)
 
 
 @_command
@@ -264,6 +268,7 @@ def sample(
     fixed: dict[str, Any] = {"stop": stops, "unknown": unknown}
     if beams is not None:
         ways = _named(context, choices) | ({"temperature": temperatures[0]} if temperature else {})
+        ways |= {} if seed is None else {"random_state": seed}
         ways = view.choices_of(generator, ban or [], bias or [], ways)
         view.ranked(generator.beam_search(length, start, beams=beams, **fixed, **ways), prime, as_json)
         return
@@ -301,10 +306,15 @@ def evaluate(
     from throughtime.cli.report import evaluation_in_words, evaluation_report
 
     generator = _load(model, own)
-    cut: dict[str, Any] = {"encoding": encoding, "split": _split(lines, sentences), "column": column}
-    sources = _sources(texts, encoding, generator.level)
+    split = _split(lines, sentences)
+    cut: dict[str, Any] = {"encoding": encoding, "split": split, "column": column}
+    sources = _sources(texts, encoding, generator.level, cut=split is not None or column is not None)
     score = generator.evaluate(sources, unknown=unknown, **cut)
     counted = _counted(generator, baseline, sources, unknown, cut) if baseline else None
+    scored = {Path(name).resolve() for name in texts if name != "-"}
+    for path in baseline or []:
+        if path.resolve() in scored:
+            _complain(f"{path} is both counted and scored, so that the n-gram model expects it too well")
     _answer(evaluation_report(score, counted), as_json, evaluation_in_words(score, counted))
 
 
@@ -317,7 +327,7 @@ def _counted(
 
     ngram = NGram(MOST_ORDER, level=model.level).fit(texts, vocabulary=model.vocabulary_, **cut)
     losses = ngram.losses(sources, unknown=unknown, **cut)
-    return Baseline(1 + losses.index(min(losses)), min(losses))
+    return Baseline(1 + losses.index(min(losses)), min(losses), ngram.counted_)
 
 
 @_command

@@ -32,7 +32,8 @@ def training_report(model: TextGenerator, output: Path) -> dict[str, Any]:
 
 def baseline_report(counted: Baseline | None) -> dict[str, Any]:
     """What counting comes to, for other programs."""
-    return {"ngram_loss": counted and counted.loss, "ngram_order": counted and counted.order}
+    order, loss, part = counted or (None, None, None)
+    return {"ngram_loss": loss, "ngram_order": order, "ngram_counted": part}
 
 
 def in_words(report: dict[str, Any]) -> str:
@@ -45,7 +46,7 @@ def in_words(report: dict[str, Any]) -> str:
     if validation is not None:
         loss = f"validation {validation:.3f} nats per symbol ({report['bits_per_symbol']:.3f} bits), {loss}"
     if report["ngram_loss"] is not None:
-        loss += f", {Baseline(report['ngram_order'], report['ngram_loss']).in_words()}"
+        loss += f", {Baseline(report['ngram_order'], report['ngram_loss'], report['ngram_counted']).in_words()}"
     return f"{loss}; {report['steps']:,} steps in {clock(report['seconds'])}"
 
 
@@ -71,7 +72,9 @@ def evaluation_in_words(score: Evaluation, counted: Baseline | None) -> str:
     if score.unknown:
         words += f"; {score.unknown / score.symbols:.1%} of them are unknown words"
     if counted is not None:
+        part = f"{counted.counted:,} symbols of " if counted.counted else ""
         words += (
-            f"\n{counted.loss:.4f} nats per symbol, an n-gram model of order {counted.order} counted on the baseline"
+            f"\n{counted.loss:.4f} nats per symbol, "
+            f"an n-gram model of order {counted.order} counted on {part}the baseline"
         )
     return words

@@ -36,6 +36,12 @@ def choices_of(
     ParameterError
         If a bias is not of the form SYMBOL=NUMBER.
     """
+    from throughtime.text.vocabularies import END
+
+    def named(symbol: str) -> Any:
+        """A byte of the command line need be no text."""
+        return os.fsencode(symbol) if model.level == "byte" and symbol != END else symbol
+
     found: dict[str, float] = {}
     for pair in bias:
         symbol, _, number = pair.rpartition("=")
@@ -45,19 +51,10 @@ def choices_of(
             symbol = ""
         if not symbol:
             raise ParameterError(f"--bias takes SYMBOL=NUMBER, such as e=-2, got {pair!r}")
-    banned = [unescaped(symbol) for symbol in ban]
-    by_bytes = model.level == "byte"
-    if by_bytes or model.level == "char":  # each of several symbols may be named, and <end>
-        whole = [symbol for symbol in banned if symbol in model.classes_ and len(symbol) > 1]
-        letters = "".join(symbol for symbol in banned if symbol not in whole)
-        banned = [*whole, *(os.fsencode(letters) if by_bytes else letters)]
-    return {**choices, "ban": banned, "bias": _bytes(found) if by_bytes else found}
-
-
-def _bytes(bias: Mapping[str, float]) -> dict[Any, float]:
-    """A byte is named by its number."""
-    codes = {symbol: os.fsencode(symbol) for symbol in bias}
-    return {codes[symbol][0] if len(codes[symbol]) == 1 else symbol: value for symbol, value in bias.items()}
+    banned: list[Any] = [unescaped(symbol) for symbol in ban]
+    if model.level in ("char", "byte"):  # each of several symbols may be named
+        banned = [one for symbol in banned for one in ([END] if symbol == END else named(symbol))]
+    return {**choices, "ban": banned, "bias": {named(symbol): value for symbol, value in found.items()}}
 
 
 def stream(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], shown: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimator import resolve_cell
 from throughtime.network import Network
 from throughtime.text.learning import network
 from throughtime.text.model_file import Fitted
@@ -57,6 +58,11 @@ def check_same(model: TextGenerator, fitted: Fitted) -> None:
             raise ParameterError(
                 f"warm_start goes on with the model that there is, whose {name} is {there!r}, got {asked!r}"
             )
+    if resolve_cell(model.cell, model.activation) != fitted.cell:
+        raise ParameterError(
+            f"warm_start goes on with the cell that there is, got another one of the same name, {fitted.cell.name!r}; "
+            "give the one that the model was made with, or learn anew with warm_start=False"
+        )
 
 
 def widen(vocabulary: Vocabulary, texts: Sequence[Text], ends: bool) -> Wider:

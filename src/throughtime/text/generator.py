@@ -81,7 +81,7 @@ class TextGenerator(TrainedText):
     averaging : float, default 0
         Share of the steps, the last ones, of whose weights the mean is kept (Polyak and Juditsky, 1992).
     validation : float, default 0.1
-        Share of the text, its end, that is only scored.
+        Share of the text that is only scored: its end, or of twenty documents and more whole ones drawn by the seed.
     early_stopping : bool, default False
         Stop when validation gets no better, and keep the best weights; else the last ones are kept.
     patience : int, default 5
@@ -258,7 +258,8 @@ class TextGenerator(TrainedText):
         else:
             vocabulary = level(self.level).of(reading.texts, vocab_size=self.vocab_size, ends=ends)
         lesson = prepare(vocabulary, reading.texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
-        counted = baseline(lesson.learned, lesson.held_out, len(vocabulary)) if self.validation else None
+        draws = seed if lesson.drawn else None
+        counted = baseline(lesson.learned, lesson.held_out, len(vocabulary), seed=draws) if self.validation else None
         cell, engine = resolve_cell(self.cell, self.activation), self._engine()
         if before is not None:
             net, sizes = adapting.go_on(self, before, wider, engine, seed)
@@ -377,14 +378,18 @@ class TextGenerator(TrainedText):
 def _start(lesson: Lesson) -> int:
     """What generation begins after where no prime is given: a line break if there is one, else the first symbol."""
     vocabulary = lesson.vocabulary
-    line_breaks = vocabulary.places_of(ord("\n") if vocabulary.level == "byte" else "\n")
+    line_breaks = vocabulary.places_of("\n")
     return line_breaks[0] if line_breaks else int(lesson.learned.ids[0])
 
 
 def _documents(vocabulary: Vocabulary, texts: Sequence[Text], before: Fitted | None) -> Array | None:
-    """What a model remembers of the documents that it was given: one number for each."""
+    """What a model remembers of the documents that it was given: one number for each.
+
+    None if there are none or too many, also if there were too many before.
+    """
     earlier = None if before is None else before.documents
-    if not vocabulary.ends or len(texts) + (0 if earlier is None else len(earlier)) > MOST_REMEMBERED:
+    forgotten = before is not None and before.vocabulary.ends and earlier is None
+    if forgotten or not vocabulary.ends or len(texts) + (0 if earlier is None else len(earlier)) > MOST_REMEMBERED:
         return None
     found = fingerprints(vocabulary, texts)
     return np.unique(found if earlier is None else np.append(found, earlier))

@@ -29,6 +29,8 @@ class Lesson:
     vocabulary: Vocabulary
     learned: Corpus
     held_out: Corpus
+    drawn: bool
+    """Whether whole documents are held out, drawn at random; else it is the end of the text."""
 
     @property
     def symbols(self) -> int:
@@ -50,8 +52,8 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
         raise DataError(
             f"the text has {different} different {vocabulary.called}; at least two are needed to learn from it"
         )
-    whole = vocabulary.ends and len(texts) >= WHOLE_DOCUMENTS
-    learned, held_out = corpus.draw(validation, seed) if whole else corpus.split(validation)
+    drawn = are_drawn(vocabulary, texts)
+    learned, held_out = corpus.draw(validation, seed) if drawn else corpus.split(validation)
     if learned.predictions < seq_len:
         spared = ", or validation=0 (--validation 0)" if validation and corpus.predictions >= seq_len else ""
         raise DataError(
@@ -63,7 +65,12 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
             f"the text is too short: its validation part, {len(held_out.ids)} of {len(corpus.ids):,} symbols, "
             "has nothing to predict. Give more text, a larger validation, or validation=0"
         )
-    return Lesson(vocabulary, learned, held_out)
+    return Lesson(vocabulary, learned, held_out, drawn)
+
+
+def are_drawn(vocabulary: Vocabulary, texts: Sequence[Text]) -> bool:
+    """Whether there are so many documents that a part of them is drawn at random, since lists are often sorted."""
+    return vocabulary.ends and len(texts) >= WHOLE_DOCUMENTS
 
 
 def to_score(vocabulary: Vocabulary, texts: Sequence[Text], unknown: Unknown) -> tuple[Corpus, int]:

@@ -14,7 +14,7 @@ from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError
-from throughtime.estimator import parameters_from_json, resolve_cell
+from throughtime.estimator import parameters_from_json, parameters_to_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.network import Network
 from throughtime.parameters import PARAMETERS
@@ -81,7 +81,8 @@ def unpack(
     make_engine(engine)
     try:
         cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
-        parameters = parameters_from_json(metadata["parameters"])
+        named = {**parameters_to_json(kind().get_params()), **metadata["parameters"]}
+        parameters = parameters_from_json(named)
         if cell != REGISTRY.get(cell.name):
             parameters["cell"] = cell
         stored = dict(metadata["fitted"])
@@ -117,7 +118,7 @@ def unpack(
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
-    fitted = Fitted(net, cell, metadata["parameters"], vocabulary, history, seed, sizes, start, baseline, documents)
+    fitted = Fitted(net, cell, named, vocabulary, history, seed, sizes, start, baseline, documents)
     return model, fitted
 
 
@@ -125,6 +126,9 @@ def _baseline(stored: Any) -> Baseline | None:
     if stored is None:
         return None
     found = Baseline(**stored)
+    counted = found.counted is None or (type(found.counted) is int and found.counted > 0)
     if type(found.order) is not int or not 1 <= found.order <= MOST_ORDER or not math.isfinite(found.loss):
         raise ModelFileError("the model file is damaged: its baseline is no order and loss")
+    if not counted:
+        raise ModelFileError("the model file is damaged: its baseline is counted on no number of symbols")
     return found

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from throughtime.errors import NotFittedError
-from throughtime.parameters import Parameter
+from throughtime.estimator import Estimator
+from throughtime.parameters import PARAMETERS, Parameter
 from throughtime.text.documents import Split
 from throughtime.text.evaluation import Evaluation
-from throughtime.text.lesson import to_score
+from throughtime.text.lesson import are_drawn, to_score
 from throughtime.text.reading import Sources, read
 from throughtime.text.vocabularies import Unknown, Vocabulary, level
 from throughtime.text.witten_bell import MOST_LEARNED, MOST_ORDER, Grams, learn, probabilities
 from throughtime.training import Corpus
 
-PARAMETERS = {
-    "order": Parameter(5, "symbols in a run", int, low=1, high=MOST_ORDER),
-    "vocab_size": Parameter(None, "words", int, optional=True, low=2),
-    "max_symbols": Parameter(MOST_LEARNED, "symbols counted", int, optional=True, low=1),
-}
 
-
-class NGram:
+class NGram(Estimator):
     """An n-gram model with interpolated Witten-Bell smoothing.
 
     It counts which symbol came after which others, and mixes the counts of all orders up to its own (Witten and Bell,
@@ -37,11 +32,14 @@ class NGram:
     vocab_size : int or None, default None
         As for :class:`~throughtime.TextGenerator`.
     max_symbols : int or None, default 2,000,000
-        Of a longer text so many symbols are counted, those at its end; None: all.
+        Of a longer text so many symbols are counted: those at its end, or of twenty documents and more some that are
+        drawn, always the same; None: all.
 
     Attributes
     ----------
     vocabulary_ : Vocabulary
+    counted_ : int or None
+        How many symbols were counted, where it was only a part of the text.
 
     Examples
     --------
@@ -52,6 +50,14 @@ class NGram:
     >>> [round(loss, 2) for loss in model.losses("to be, or not to be")]
     [2.26, 1.11, 0.5]
     """
+
+    table: ClassVar[Mapping[str, Parameter]] = {
+        "order": Parameter(5, "symbols in a run", int, low=1, high=MOST_ORDER),
+        "level": PARAMETERS["level"],
+        "vocab_size": PARAMETERS["vocab_size"],
+        "max_symbols": Parameter(MOST_LEARNED, "symbols counted", int, optional=True, low=1),
+    }
+    learned: ClassVar[str] = "vocabulary_"
 
     def __init__(
         self,
@@ -84,7 +90,7 @@ class NGram:
         y : ignored
         vocabulary : Vocabulary or None, default None
             That of a model to compare with, such as ``model.vocabulary_``, and its level; None: that of the text.
-            Symbols that it does not have are left out.
+            Symbols that it does not have are left out; unknown words are counted as ``<unk>``.
 
         Raises
         ------
@@ -93,15 +99,17 @@ class NGram:
         DataError
             If the text cannot be read.
         """
-        for name, parameter in PARAMETERS.items():
-            parameter.check(name, getattr(self, name))
+        self.check_parameters()
         kind = level(self.level) if vocabulary is None else type(vocabulary)
         texts = read(text, level=kind.level, encoding=encoding, split=split, column=column).texts
         cut = len(texts) > 1 or split is not None or column is not None
         self.vocabulary_ = vocabulary or kind.of(texts, vocab_size=self.vocab_size, ends=cut)
-        corpus = Corpus.of([self.vocabulary_.document(document, unknown="skip") for document in texts])
+        whole = Corpus.of([self.vocabulary_.counted(document) for document in texts])
+        corpus = whole
         if self.max_symbols is not None:
-            corpus = corpus.last(self.max_symbols)
+            drawn = are_drawn(self.vocabulary_, texts)
+            corpus = whole.sample(self.max_symbols, seed=0) if drawn else whole.last(self.max_symbols)
+        self.counted_ = len(corpus.ids) if len(corpus.ids) < len(whole.ids) else None
         self._grams: list[Grams] = [
             grams for _, grams in zip(range(self.order), learn(corpus, len(self.vocabulary_)), strict=False)
         ]
@@ -150,8 +158,7 @@ class NGram:
     def _scored(
         self, text: Sources, encoding: str, split: Split, column: str | None, unknown: Unknown
     ) -> tuple[list[float], Corpus, int]:
-        if not hasattr(self, "vocabulary_"):
-            raise NotFittedError("this NGram has not counted anything yet; call fit first")
+        self.check_fitted()
         vocabulary = self.vocabulary_
         texts = read(text, level=vocabulary.level, encoding=encoding, split=split, column=column).texts
         corpus, left = to_score(vocabulary, texts, unknown)

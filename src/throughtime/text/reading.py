@@ -60,10 +60,10 @@ def read(
     left_out: list[Path] = []
     for item in sources:
         if isinstance(item, Path) and item.is_dir():
-            read_here, left_out_here = _read_folder(item, level, encoding)
+            read_here, left_out_here = _read_folder(item, level, encoding, cut)
             left_out += left_out_here
         elif isinstance(item, Path):
-            read_here = {str(item): _read_file(item, level, encoding)}
+            read_here = {str(item): _read_file(item, level, encoding, cut)}
         elif isinstance(item, (str, bytes)):
             read_here = {"the text": _given(item)}
         else:
@@ -72,7 +72,7 @@ def read(
             if not cut:
                 texts.append(text)
                 continue
-            whole = decode(text, name, encoding) if isinstance(text, bytes) else text
+            whole = decode(text, name, encoding, cut=True) if isinstance(text, bytes) else text
             texts += documents(whole, split=split, column=column, name=name)
     full = [text for text in texts if (text.strip() if cut else text)]
     if not full:
@@ -88,7 +88,7 @@ def _given(text: Text) -> Text:
     return text
 
 
-def _read_file(path: Path, level: str, encoding: str) -> Text:
+def _read_file(path: Path, level: str, encoding: str, cut: bool) -> Text:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -97,11 +97,11 @@ def _read_file(path: Path, level: str, encoding: str) -> Text:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     if not data:
         raise DataError(f"{str(path)!r} is empty; expected text")
-    return data if level == "byte" else decode(data, str(path), encoding)
+    return data if level == "byte" else decode(data, str(path), encoding, cut=cut)
 
 
-def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
-    """The text of a file, its line ends made the same.
+def decode(data: bytes, name: str, encoding: str = "utf-8", *, cut: bool = False) -> str:
+    """The text of a file, its line ends made the same; what is to be ``cut`` into documents cannot stay bytes.
 
     Raises
     ------
@@ -109,19 +109,20 @@ def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
         If it is binary, or in another encoding; the message names the offset.
     """
     _check_encoding(encoding)
+    as_it_is = "" if cut else ", or use level='byte'"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in data:
             raise DataError(f"{name!r} is UTF-16; pass encoding='utf-16' (--encoding utf-16)") from None
         if b"\0" in data[:8192]:
-            raise DataError(_binary(name, data.index(b"\0"))) from None
+            raise DataError(_binary(name, data, as_it_is)) from None
         raise DataError(
             f"{name!r} is not {encoding}: byte 0x{data[error.start]:02x} at offset {error.start}; pass the encoding it "
-            "has (encoding='latin-1', --encoding latin-1), or use level='byte'"
+            f"has (encoding='latin-1', --encoding latin-1){as_it_is}"
         ) from None
     if "\0" in text:
-        raise DataError(_binary(name, data.index(b"\0")))
+        raise DataError(_binary(name, data, as_it_is))
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -134,16 +135,16 @@ def _check_encoding(encoding: str) -> None:
         ) from None
 
 
-def _binary(name: str, offset: int) -> str:
-    return f"{name!r} is a binary file (a zero byte at offset {offset}); expected text, or use level='byte'"
+def _binary(name: str, data: bytes, as_it_is: str) -> str:
+    return f"{name!r} is a binary file (a zero byte at offset {data.index(0)}); expected text{as_it_is}"
 
 
-def _read_folder(folder: Path, level: str, encoding: str) -> tuple[dict[str, Text], list[Path]]:
+def _read_folder(folder: Path, level: str, encoding: str, cut: bool) -> tuple[dict[str, Text], list[Path]]:
     texts: dict[str, Text] = {}
     left_out = []
     for path in sorted(_files(folder)):
         try:
-            texts[str(path)] = _read_file(path, level, encoding)
+            texts[str(path)] = _read_file(path, level, encoding, cut)
         except DataError:
             left_out.append(path)  # a folder may hold pictures and the like
     if not texts:

@@ -13,6 +13,7 @@ from throughtime.engine.protocol import Sampling
 from throughtime.errors import ParameterError, known
 from throughtime.parameters import SAMPLING
 from throughtime.text.vocabularies import END, Vocabulary
+from throughtime.text.vocabularies.codes import as_bytes
 
 
 class Choices(TypedDict, total=False):
@@ -77,6 +78,9 @@ def _bias(vocabulary: Vocabulary, bias: Mapping[Any, float], ban: Iterable[Any])
 
 
 def _symbols(vocabulary: Vocabulary, ban: Iterable[Any]) -> Iterable[Any]:
-    """A string is its characters, or one word; bytes are their numbers."""
-    whole = vocabulary.level not in ("char", "byte") or (ban == END and vocabulary.ends)
-    return [ban] if isinstance(ban, str) and whole else ban
+    """A string is its characters or bytes, or one word; bytes are their numbers."""
+    if not isinstance(ban, str):
+        return ban
+    if ban == END or vocabulary.level not in ("char", "byte"):
+        return [ban]
+    return as_bytes(ban) if vocabulary.level == "byte" else ban

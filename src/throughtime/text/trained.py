@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -85,7 +85,7 @@ class TrainedText(Learner):
         bias : mapping of symbol to number
             What is added to the outputs of these symbols: log-odds in nats. ``"<end>"`` is the end of a document.
         ban : symbols
-            What is never written. Characters may come as one string.
+            What is never written. Characters and bytes may come as one string.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class TrainedText(Learner):
         **choices: Unpack[Choices],
     ) -> Iterator[str]:
         """What ``generate`` writes, piece by piece as it comes."""
-        pieces = self._write(1, length, prime, stop, random_state, unknown, choices)
+        pieces = self._write(self._begin(prime, unknown), 1, length, stop, random_state, choices)
         return (texts[0] for texts, _ in pieces if texts[0])
 
     def generate_many(
@@ -122,7 +122,7 @@ class TrainedText(Learner):
         **choices: Unpack[Choices],
     ) -> list[str]:
         """``count`` texts that are written side by side; the first is what ``generate`` writes."""
-        pieces = self._write(count, length, prime, stop, random_state, unknown, choices)
+        pieces = self._write(self._begin(prime, unknown), count, length, stop, random_state, choices)
         return ["".join(parts) for parts in zip(*(texts for texts, _ in pieces), strict=True)]
 
     def candidates(
@@ -141,7 +141,7 @@ class TrainedText(Learner):
         The likelihood is that of the model as it is, without temperature and the like.
         """
         beginning = self._begin(prime, unknown)
-        pieces = list(self._write(count, length, prime, stop, random_state, unknown, choices))
+        pieces = list(self._write(beginning, count, length, stop, random_state, choices))
         ids = np.concatenate([chosen for _, chosen in pieces])
         texts = ["".join(parts) for parts in zip(*(texts for texts, _ in pieces), strict=True)]
         stopped = stops(self.vocabulary_, stop)
@@ -164,7 +164,8 @@ class TrainedText(Learner):
     ) -> list[Candidate]:
         """The likeliest texts, the best first, found by keeping the ``beams`` best beginnings of each length.
 
-        It draws nothing: of the ways to choose it takes ``repetition_penalty``, ``bias`` and ``ban``.
+        It draws nothing: of the ways to choose it takes ``repetition_penalty``, ``bias`` and ``ban``. The likelihood is
+        that of the model as it is, as for ``candidates``.
 
         Raises
         ------
@@ -189,18 +190,30 @@ class TrainedText(Learner):
     def copies(self, texts: Sequence[str | bytes]) -> list[bool]:
         """Which of these texts are documents that the model was given to learn from, word for word.
 
+        A model that went on with documents after one text knows the documents, and nothing of the text.
+
+        Parameters
+        ----------
+        texts : list of str or bytes
+
         Raises
         ------
         DataError
-            If the model was not made from documents, or from more than a million.
+            If the model was not made from documents, or from more than a million; if ``texts`` is anything else.
         """
         self.check_fitted()
+        if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+            raise DataError(f"expected a list of texts, got {type(texts).__name__}")
+        listed = list(texts)
+        for text in listed:
+            if not isinstance(text, (str, bytes)):
+                raise DataError(f"expected a list of texts, got {type(text).__name__} among them")
         if self.fitted_.documents is None:
             raise DataError(
                 "the model does not know which documents it learned from: it was made from one text, or from more than "
                 f"{MOST_REMEMBERED:,} documents"
             )
-        return [bool(found) for found in np.isin(fingerprints(self.vocabulary_, texts), self.fitted_.documents)]
+        return [bool(found) for found in np.isin(fingerprints(self.vocabulary_, listed), self.fitted_.documents)]
 
     def _begin(self, prime: str | bytes, unknown: Unknown) -> Beginning:
         self.check_fitted()
@@ -209,16 +222,14 @@ class TrainedText(Learner):
 
     def _write(
         self,
+        beginning: Beginning,
         count: int,
         length: int,
-        prime: str | bytes,
         stop: str | Sequence[str] | None,
         random_state: Any,
-        unknown: Unknown,
         choices: Choices,
     ) -> Iterator[tuple[list[str], Array]]:
         """Checks everything at once; what it returns writes piece by piece."""
-        self.check_fitted()
         count, length = check_count("count", count), check_count("length", length, 0)
         chosen = sampling(self.vocabulary_, **choices)
         stopped = stops(self.vocabulary_, stop)
@@ -226,7 +237,7 @@ class TrainedText(Learner):
         return write(
             self.network_,
             self.vocabulary_,
-            self._begin(prime, unknown),
+            beginning,
             count=count,
             length=length,
             sampling=chosen,

@@ -31,7 +31,8 @@ WORSE_IN_A_ROW = 2
 """After so many orders that are worse than the one before them no higher one is tried."""
 
 MOST_LEARNED, MOST_SCORED = 2_000_000, 500_000
-"""Of a large text so many symbols are counted, those at its end, and so many scored, those at its beginning."""
+"""Of a large text so many symbols are counted, those at its end, and so many scored, those at its beginning; of many
+documents they are drawn at random."""
 
 
 class Baseline(NamedTuple):
@@ -40,10 +41,13 @@ class Baseline(NamedTuple):
     order: int
     loss: float
     """Nats per symbol."""
+    counted: int | None = None
+    """How many symbols were counted, where it was only a part of the text."""
 
     def in_words(self) -> str:
         """For a report."""
-        return f"{'an' if self.order == 8 else 'a'} {self.order}-gram gets {self.loss:.3f}"
+        part = f", counted on {self.counted:,} symbols," if self.counted else ""
+        return f"{'an' if self.order == 8 else 'a'} {self.order}-gram{part} gets {self.loss:.3f}"
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,22 @@ def _keys(corpus: Corpus, offsets: Array, places: Array, n: int, symbols: int) -
     return keys, offsets >= n - 1
 
 
-def baseline(learned: Corpus, scored: Corpus, symbols: int) -> Baseline:
-    """The best order, judged by the text that is scored, which is kind to it."""
+def baseline(learned: Corpus, scored: Corpus, symbols: int, *, seed: int | None = None) -> Baseline:
+    """The best order, judged by the text that is scored, which is kind to it.
+
+    ``seed`` draws the documents that are counted and scored where there are too many symbols, and is None where the
+    text goes on from ``learned`` to ``scored``.
+    """
+    counted = learned.last(MOST_LEARNED) if seed is None else learned.sample(MOST_LEARNED, seed)
+    judge = scored.first(MOST_SCORED) if seed is None else scored.sample(MOST_SCORED, seed)
     found: list[float] = []
-    for loss in losses(learned.last(MOST_LEARNED), scored.first(MOST_SCORED), symbols):
+    for loss in losses(counted, judge, symbols):
         found.append(loss)
         recent = found[-WORSE_IN_A_ROW - 1 :]
         if len(recent) > WORSE_IN_A_ROW and recent == sorted(recent):
             break
-    return Baseline(int(np.argmin(found)) + 1, min(found))
+    part = len(counted.ids) if len(counted.ids) < len(learned.ids) else None
+    return Baseline(int(np.argmin(found)) + 1, min(found), part)
 
 
 def losses(learned: Corpus, scored: Corpus, symbols: int) -> Iterator[float]:

@@ -27,7 +27,7 @@ class Candidate:
     log_likelihood: float
     """Nats, of all its symbols given the prime; 0 would be certain."""
     symbols: int
-    """How many it has, the end of the document counted."""
+    """How many were chosen, those of a stop and the end of the document counted, which are not in the text."""
 
     @property
     def loss(self) -> float:
@@ -174,8 +174,9 @@ def beam_search(
 ) -> list[Candidate]:
     """The likeliest texts that are found by keeping the ``beams`` best beginnings of each length.
 
-    A text that is at its end is set aside; the best are told, ranked by nats per symbol (Wu et al., 2016, section 7,
-    with a full normalisation by length).
+    A text that is at its end is set aside. The search ends where no beginning is better than any of the ``beams`` best
+    that are set aside, by nats per symbol (Wu et al., 2016, section 7, with a full normalisation by length), with
+    penalty, bias and ban. These are told with their likelihood by the model as it is, and ranked by it.
     """
     outputs, state, read = _rows(beginning, np.zeros(1, np.int64))
     scores, written = np.zeros(1), np.zeros((0, 1), np.int64)
@@ -193,19 +194,33 @@ def beam_search(
             done |= [_text(vocabulary, beginning.prime, ids, stop)[1] for ids in written.T]
         ended += zip(written.T[done], scores[done], strict=True)
         scores, written, parents = scores[~done], written[:, ~done], parents[~done]
-        if not len(scores) or len(ended) >= beams:
+        if not len(scores) or _settled(ended, beams, -scores.max() / len(written)):
             break
         read = np.repeat(beginning.ids[:, None], len(scores), axis=1)
         state = {name: tuple(part[parents] for part in parts) for name, parts in state.items()}
         outputs, state = network.step(written[-1], state)
     else:
         ended += zip(written.T, scores, strict=True)
-    found = [
-        Candidate(_text(vocabulary, beginning.prime, ids, stop)[0], float(score), len(ids)) for ids, score in ended
-    ]
-    ranked = sorted(found, key=lambda candidate: candidate.loss)
-    different = {candidate.text: candidate for candidate in reversed(ranked)}  # of equal texts the likeliest
-    return [candidate for candidate in ranked if different[candidate.text] is candidate][:beams]
+    different: dict[str, Array] = {}
+    for ids, _ in sorted(ended, key=_loss):
+        different.setdefault(_text(vocabulary, beginning.prime, ids, stop)[0], ids)  # of equal texts the likeliest
+    kept = list(different.items())[:beams]
+    lengths = np.array([len(ids) for _, ids in kept])
+    padded = np.stack([np.pad(ids, (0, lengths.max() - len(ids))) for _, ids in kept], axis=1)
+    found = likelihoods(network, beginning, padded, lengths).tolist()
+    told = [Candidate(text, score, len(ids)) for (text, ids), score in zip(kept, found, strict=True)]
+    return sorted(told, key=lambda candidate: candidate.loss)
+
+
+def _loss(scored: tuple[Array, float]) -> float:
+    """Nats per symbol of ids and their log-likelihood."""
+    ids, score = scored
+    return -score / len(ids)
+
+
+def _settled(ended: list[tuple[Array, float]], beams: int, best: float) -> bool:
+    """Whether ``beams`` texts are set aside, and the ``best`` loss of the others is no less than any of theirs."""
+    return len(ended) >= beams and best >= sorted(map(_loss, ended))[beams - 1]
 
 
 def _text(vocabulary: Vocabulary, prime: Text, ids: Array, stop: Sequence[str]) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import Protocol
 
@@ -68,15 +69,28 @@ class Corpus:
         return self.first(len(self.ids) - held_out), self.last(held_out)
 
     def draw(self, share: float, seed: int) -> tuple[Corpus, Corpus]:
-        """All but ``share`` of the symbols, and the rest, in whole sequences that are drawn at random."""
-        room = int(len(self.ids) * share)
-        drawn = np.zeros(len(self.bounds) - 1, bool)
+        """All but ``share`` of the symbols, and the rest, in whole sequences that are drawn at random.
+
+        A long one is as likely to be drawn as a short one, so that ``share`` is met as nearly as their lengths allow:
+        at least one is drawn unless it is 0, and never all.
+        """
         lengths = np.diff(self.bounds)
-        for place in generator(key(seed, "held out")).permutation(len(drawn)):
-            if lengths[place] <= room:
-                drawn[place] = True
-                room -= lengths[place]
+        order = generator(key(seed, "held out")).permutation(len(lengths))
+        nearest = int(np.abs(np.cumsum(lengths[order]) - share * len(self.ids)).argmin())
+        drawn = np.zeros(len(lengths), bool)
+        if share:
+            drawn[order[: min(nearest + 1, len(lengths) - 1)]] = True
         return self._those(~drawn), self._those(drawn)
+
+    def sample(self, symbols: int, seed: int) -> Corpus:
+        """So many symbols of sequences that are drawn at random, or all; the last one may be cut."""
+        if symbols >= len(self.ids):
+            return self
+        order = generator(key(seed, "sample")).permutation(len(self.bounds) - 1)
+        starts, lengths = self.bounds[:-1][order], np.diff(self.bounds)[order]
+        bounds = np.cumsum([0, *lengths])
+        places = np.arange(len(self.ids)) + np.repeat(starts - bounds[:-1], lengths)
+        return Corpus(self.ids[places], bounds).first(symbols)
 
     def _those(self, chosen: Array) -> Corpus:
         lengths = np.diff(self.bounds)
@@ -150,18 +164,19 @@ class Streams:
     warm_up: int = 0
     restart_every: int | None = None
 
+    @cached_property
     def pieces(self) -> Array:
         """``[P, 3]``: where reading starts, where counting starts, and where it ends, in predictions of the corpus."""
         starts, ends = self.corpus.bounds[:-1], self.corpus.bounds[1:] - 1
+        starts, ends = starts[ends > starts], ends[ends > starts]
         longest = max(self.seq_len, -(-self.corpus.predictions // self.batch_size))
         if self.restart_every is not None:
             longest = min(longest, self.restart_every * self.seq_len)
-        pieces = []
-        for start, end in zip(starts[ends > starts], ends[ends > starts], strict=True):
-            cuts = np.linspace(start, end, -(-(end - start) // longest) + 1).astype(np.int64)
-            reading = np.maximum(cuts[:-1] - self.warm_up, start)
-            pieces.append(np.stack([reading, cuts[:-1], cuts[1:]], axis=1))
-        return np.concatenate(pieces)
+        parts = -(-(ends - starts) // longest)
+        number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)  # of a piece in its sequence
+        starts, lengths, parts = (np.repeat(of_each, parts) for of_each in (starts, ends - starts, parts))
+        first, last = (starts + lengths * place // parts for place in (number, number + 1))
+        return np.stack([np.maximum(first - self.warm_up, starts), first, last], axis=1)
 
     @property
     def symbols(self) -> int:
@@ -171,25 +186,24 @@ class Streams:
     @property
     def rows(self) -> int:
         """How many rows are read side by side."""
-        return min(self.batch_size, len(self.pieces()))
+        return min(self.batch_size, len(self.pieces))
 
     @property
     def steps_per_epoch(self) -> int:
         """How many chunks of all rows make one pass over the corpus, rounded up."""
-        pieces = self.pieces()
-        chunks = int((-(-(pieces[:, 2] - pieces[:, 0]) // self.seq_len)).sum())
-        return -(-chunks // min(self.batch_size, len(pieces)))
+        chunks = int((-(-(self.pieces[:, 2] - self.pieces[:, 0]) // self.seq_len)).sum())
+        return -(-chunks // self.rows)
 
     def once(self) -> Iterator[Chunk]:
         """Every symbol once, in order; rows that have nothing left have length 0."""
-        return self._chunks(iter(self.pieces()))
+        return self._chunks(iter(self.pieces))
 
     def endless(self, seed: int) -> Iterator[Chunk]:
         """Pass after pass. Where there are more pieces than rows, their order is drawn anew for each pass.
 
         Pieces of like length come together, so that little is padded.
         """
-        pieces = self.pieces()
+        pieces = self.pieces
         lengths = pieces[:, 2] - pieces[:, 0]
 
         def queue() -> Iterator[Array]:
@@ -208,13 +222,14 @@ class Streams:
 
     def _alike(self, order: Array, lengths: Array, draws: np.random.Generator) -> Array:
         """The same pieces, those that are read side by side of like length where each is one chunk."""
-        if lengths.max() > self.seq_len or len(lengths) == self.rows:
+        rows = self.rows
+        if lengths.max() > self.seq_len or len(lengths) == rows:
             return order
         batches: list[Array] = []
-        for start in range(0, len(order), ALIKE * self.rows):
-            some = order[start : start + ALIKE * self.rows]
+        for start in range(0, len(order), ALIKE * rows):
+            some = order[start : start + ALIKE * rows]
             some = some[np.argsort(-(-lengths[some] // SIZES), kind="stable")]
-            alike = [some[place : place + self.rows] for place in range(0, len(some), self.rows)]
+            alike = [some[place : place + rows] for place in range(0, len(some), rows)]
             *whole, last = alike
             batches += [whole[place] for place in draws.permutation(len(whole))] + [last]
         return np.concatenate(batches)

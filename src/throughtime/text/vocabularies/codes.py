@@ -137,6 +137,11 @@ class Bytes(Codes):
     def known(self) -> list[int]:
         return list(map(int, self.codes))
 
+    def places_of(self, symbol: Any) -> list[int]:
+        """A byte is meant by its number, or by text or bytes of this one byte."""
+        data = as_bytes(symbol) if isinstance(symbol, (str, bytes)) else b""
+        return super().places_of(data[0] if len(data) == 1 else symbol)
+
 
 class _ByteWriter(Writer):
     def __init__(self, vocabulary: Bytes, after: Text) -> None:

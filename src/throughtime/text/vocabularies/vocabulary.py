@@ -126,15 +126,19 @@ class Vocabulary(ABC):
         ids, strange, codes = self.find(text)
         if strange.any():
             if unknown == "error":
-                position = int(np.argmax(strange))
-                examples = ", ".join(map(self.show, self.examples()))
                 raise UnknownSymbol(
-                    f"{what} contains {self.show(int(codes[position]))} (position {position}), which the model never "
-                    f"saw in training. Known: {self.size} symbols, such as {examples}. Train on text that has it, or "
-                    "pass unknown='skip' (--unknown skip)."
+                    f"{self._first_strange(what, strange, codes)}, or pass unknown='skip' (--unknown skip)."
                 )
             ids = ids[~strange]
         return ids.astype(self.dtype)
+
+    def _first_strange(self, what: str, strange: Array, codes: Sequence[int]) -> str:
+        position = int(np.argmax(strange))
+        examples = ", ".join(map(self.show, self.examples()))
+        return (
+            f"{what} contains {self.show(int(codes[position]))} (position {position}), which the model never saw in "
+            f"training. Known: {self.size} symbols, such as {examples}. Train on text that has it"
+        )
 
     def examples(self) -> Iterable[int]:
         """Codes of a few symbols, for a message."""
@@ -142,8 +146,16 @@ class Vocabulary(ABC):
 
     def document(self, text: Text, *, unknown: Unknown = "error") -> Array:
         """The ids of a whole document: between two ends, where there are ends."""
-        ids = self.encode(text, unknown=unknown)
-        return np.concatenate([[self.size], ids, [self.size]]).astype(self.dtype) if self.ends else ids
+        return self._between_ends(self.encode(text, unknown=unknown))
+
+    def counted(self, text: Text) -> Array:
+        """The ids of a whole document without the symbols that the model never saw; unknown words are ``<unk>``."""
+        ids, strange, _ = self.find(text)
+        return self._between_ends(ids[~strange])
+
+    def _between_ends(self, ids: Array) -> Array:
+        whole = np.concatenate([[self.size], ids, [self.size]]) if self.ends else ids
+        return whole.astype(self.dtype)
 
     def normal(self, text: Text) -> Text:
         """The text as it would be written by a model that knows all its symbols."""
@@ -178,7 +190,9 @@ class Vocabulary(ABC):
 
     def check_known(self, text: Text, what: str) -> None:
         """Raises :class:`UnknownSymbol` if the text has a symbol that is never written."""
-        self.encode(text, what=what)
+        _, strange, codes = self.find(text)
+        if strange.any():
+            raise UnknownSymbol(f"{self._first_strange(what, strange, codes)}.")
 
     @abstractmethod
     def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:

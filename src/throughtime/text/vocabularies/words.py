@@ -74,8 +74,6 @@ class Words(Vocabulary):
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(split(_checked(text)))
-        for special in (UNKNOWN, END):
-            counts.pop(special, None)
         room = (MOST_WORDS if vocab_size is None else vocab_size) - 1 - ends
         if room < 1:
             raise ParameterError(f"vocab_size must leave room for words beside {UNKNOWN} and {END}, got {vocab_size}")
