@@ -16,8 +16,8 @@ from throughtime.engine.protocol import ScanResult
 from throughtime.errors import GradientError, ParameterError
 from throughtime.inspection import check_gradients
 from throughtime.inspection.gradients import TOLERANCE
-from throughtime.layers import Dense, Dropout, Noise, OneHot, Recurrent
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.layers import Dense, Dropout, Noise, OneHot, Pool, Recurrent
+from throughtime.losses import Element, Elementwise, SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch, Network
 
 
@@ -140,6 +140,26 @@ def test_a_loss_whose_gradient_is_off_by_a_thousandth_is_caught():
     report = check_gradients(network_of(loss=Off()))
     assert wrong(report) == {block.name for block in report.blocks}
     assert check_gradients(network_of(loss=On())).passed
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.001])
+def test_an_elementwise_loss_whose_derivative_is_off_by_a_thousandth_is_caught(factor):
+    class Squared(Elementwise):
+        element = Element("mine", lambda o, target, k: ((o - target) ** 2, 2.0 * factor * (o - target)))
+
+    network = Network([Recurrent("gru", 2, 3), Dense(3, 2)], Squared(), random_state=0)
+    assert check_gradients(network).passed == (factor == 1)
+
+
+@pytest.mark.parametrize("kind", ["last", "mean", "max"])
+def test_a_pool_whose_way_back_is_off_by_a_thousandth_is_caught(kind):
+    class Pooling(PlainEngine):
+        def pool_back(self, tape, d_y):
+            return super().pool_back(tape, d_y * 1.001)
+
+    network = Network([Recurrent("gru", 2, 3), Pool(kind), Dense(3, 2)], SoftmaxCrossEntropy(), random_state=0)
+    assert not check_gradients(network, engine=Pooling(np.float64)).passed
+    assert check_gradients(network).passed
 
 
 class OneOff(PlainEngine):

@@ -5,6 +5,8 @@ Everything is float64. Weights are PyTorch's own initial ones; each test takes t
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -18,8 +20,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from throughtime import optimizers
 from throughtime.engine.plain import PlainEngine
-from throughtime.layers import Dense, Embedding, OneHot, recurrent_stack
-from throughtime.losses import SoftmaxCrossEntropy, SquaredError
+from throughtime.layers import Dense, Embedding, OneHot, Pool, recurrent_stack
+from throughtime.losses import AbsoluteError, Bernoulli, Huber, Pinball, SoftmaxCrossEntropy, SquaredError
 from throughtime.network import Batch, Network
 from throughtime.optimizers import Optimizer
 
@@ -62,10 +64,10 @@ def test_layers_of_any_shape(case, seed):
 class Twin(nn.Module):
     """A recurrent network with what goes in and what comes out, and the same one made of our layers."""
 
-    def __init__(self, cell, inputs, K, *, loss, D=4, H=5, num_layers=1, bidirectional=False):
+    def __init__(self, cell, inputs, K, *, loss, D=4, H=5, num_layers=1, bidirectional=False, pool=None):
         super().__init__()
         torch.manual_seed(K + 10 * num_layers + bidirectional)
-        self.cell, self.inputs, self.K = cell, inputs, K
+        self.cell, self.inputs, self.K, self.pool = cell, inputs, K, pool
         self.at = places(num_layers, bidirectional)
         D = K if inputs == "one-hot" else D
         self.embedding = nn.Embedding(K, D, dtype=torch.float64) if inputs == "embedding" else None
@@ -73,7 +75,9 @@ class Twin(nn.Module):
         self.dense = nn.Linear(H * (1 + bidirectional), K, dtype=torch.float64)
         stack = recurrent_stack(cell, D, H, num_layers=num_layers, bidirectional=bidirectional)
         first = {"embedding": [Embedding(K, D)], "one-hot": [OneHot(K)], "numbers": []}[inputs]
-        layers = [*first, *stack, Dense(H * (1 + bidirectional), K)]
+        reversed_from = H if pool == "last" and bidirectional else None
+        pools = [Pool(pool, reversed_from)] if pool else []
+        layers = [*first, *stack, *pools, Dense(H * (1 + bidirectional), K)]
         self.ours = Network(layers, loss, engine="numpy", dtype="float64")
         weights = our_parameters(arrays(dict(self.recurrent.named_parameters())), cell, self.at)
         weights |= {"output.V": self.dense.weight.detach().numpy().T, "output.c": self.dense.bias.detach().numpy()}
@@ -87,7 +91,7 @@ class Twin(nn.Module):
         return tuple(torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(states))
 
     def forward(self, x, state, lengths=None):
-        """Outputs ``[T, N, K]`` and the states, always as a tuple."""
+        """Outputs ``[T, N, K]``, of a pool ``[N, K]``, and the states, always as a tuple."""
         if self.inputs == "embedding":
             x = self.embedding(x)
         elif self.inputs == "one-hot":
@@ -96,7 +100,18 @@ class Twin(nn.Module):
         x = x if lengths is None else pack_padded_sequence(x, lengths, enforce_sorted=False)
         h, final = self.recurrent(x, state if self.cell == "lstm" else state[0])
         h = h if lengths is None else pad_packed_sequence(h, total_length=T)[0]
-        return self.dense(h), final if self.cell == "lstm" else (final,)
+        final = final if self.cell == "lstm" else (final,)
+        return self.dense(self.pooled(h, final[0], lengths) if self.pool else h), final
+
+    def pooled(self, h, final, lengths):
+        directions = 1 + self.recurrent.bidirectional
+        if self.pool == "last":
+            return torch.cat(list(final[-directions:]), dim=1)
+        lengths = torch.tensor([len(h)] * h.shape[1] if lengths is None else lengths)[:, None]
+        inside = (torch.arange(len(h))[:, None] < lengths.T)[..., None]
+        if self.pool == "mean":
+            return (h * inside).sum(0) / lengths
+        return h.masked_fill(~inside, -torch.inf).amax(0)
 
     def gradients(self):
         return {name: weight.grad.numpy() for name, weight in self.named_parameters()}
@@ -169,6 +184,56 @@ def test_squared_error(cell, num_layers, bidirectional, reduction, weighted):
         loss = nn.MSELoss()(outputs, targets)
     loss.backward()
     batch = Batch(x.detach().numpy(), targets.numpy(), weights.numpy() if weighted else None)
+    ours = twin.ours.loss_and_gradients(batch, state_here(twin, state), needs_input=True)
+    twin.assert_same(ours, loss, state, final, x)
+
+
+def pinball(o, targets, reduction):
+    errors, tau = targets - o, torch.tensor([0.1, 0.5, 0.8, 0.1, 0.5, 0.8], dtype=torch.float64)
+    return torch.where(errors > 0, tau * errors, (tau - 1) * errors)
+
+
+@pytest.mark.parametrize("weighted", ["places", "elements", None])
+@pytest.mark.parametrize(
+    ("loss_here", "loss_there"),
+    [
+        (AbsoluteError(), functional.l1_loss),
+        (Huber(), functional.huber_loss),
+        (Huber(0.3), partial(functional.huber_loss, delta=0.3)),
+        (Bernoulli(), functional.binary_cross_entropy_with_logits),
+        (Pinball((0.1, 0.5, 0.8)), pinball),
+    ],
+    ids=["absolute", "Huber", "Huber 0.3", "Bernoulli", "pinball"],
+)
+def test_losses_of_each_output_by_itself(loss_here, loss_there, weighted):
+    T, N, K = 6, 3, 6
+    twin = Twin("gru", "numbers", K, loss=loss_here)
+    x, targets = torch.randn(T, N, 4, dtype=torch.float64, requires_grad=True), torch.rand(T, N, K).double()
+    w = torch.ones(T, N, 1).double()
+    if weighted:
+        w = torch.randint(3, (T, N, K if weighted == "elements" else 1)).double()
+    outputs, final = twin(x, state := twin.initial_state(N))
+    loss = (w * loss_there(outputs, targets, reduction="none")).sum() / w.expand(T, N, K).sum()
+    loss.backward()
+    weights = {"places": w[..., 0].numpy(), "elements": w.numpy(), None: None}[weighted]
+    batch = Batch(x.detach().numpy(), targets.numpy(), weights)
+    ours = twin.ours.loss_and_gradients(batch, state_here(twin, state), needs_input=True)
+    twin.assert_same(ours, loss, state, final, x)
+
+
+@pytest.mark.parametrize("lengths", [None, (3, 7, 1, 5)], ids=["whole", "padded"])
+@pytest.mark.parametrize(("num_layers", "bidirectional"), STACKS)
+@pytest.mark.parametrize("pool", ["last", "mean", "max"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_pools(cell, pool, num_layers, bidirectional, lengths):
+    T, N, K = 7, 4, 3
+    options = {"num_layers": num_layers, "bidirectional": bidirectional, "pool": pool}
+    twin = Twin(cell, "numbers", K, loss=SoftmaxCrossEntropy(), **options)
+    x, targets = torch.randn(T, N, 4, dtype=torch.float64, requires_grad=True), torch.randint(K, (N,))
+    outputs, final = twin(x, state := twin.initial_state(N), lengths)
+    loss = nn.CrossEntropyLoss()(outputs, targets)
+    loss.backward()
+    batch = Batch(x.detach().numpy(), targets.numpy()[None], None, None if lengths is None else np.array(lengths))
     ours = twin.ours.loss_and_gradients(batch, state_here(twin, state), needs_input=True)
     twin.assert_same(ours, loss, state, final, x)
 

@@ -25,7 +25,8 @@ class Stacked(Layer):
     ShapeError
         If a layer does not fit the one before it, takes ids but is not the first, or has a name that is taken.
     ParameterError
-        If a layer that goes through time stands behind a pool.
+        If a layer that goes through time stands behind a pool, or a pool of the last step behind a layer of two
+        directions does not say which units were read backward.
     """
 
     layers: Sequence[Layer]
@@ -55,11 +56,8 @@ class Stacked(Layer):
                     "put the Pool behind it"
                 )
             pooled = pooled or layer.pools
-            if isinstance(layer, Pool) and size is not None and (layer.reversed_from or 0) > size:
-                raise ShapeError(
-                    f"layer {place} ({layer.describe()}) has reversed_from={layer.reversed_from}, the layer before "
-                    f"gives {size}"
-                )
+            if isinstance(layer, Pool):
+                _check_pool(layer, place, self.layers[:place], size)
             size = layer.output_size or size
             own = layer.names()
             if taken := names & own:
@@ -129,6 +127,19 @@ class Stacked(Layer):
 
     def describe(self) -> str:
         return ", ".join(layer.describe() for layer in self.layers)
+
+
+def _check_pool(pool: Pool, place: int, below: Sequence[Layer], size: int | None) -> None:
+    """A pool of the last step has to be told which units were read backward."""
+    number = pool.reversed_from
+    if number is not None and size is not None and number > size:
+        raise ShapeError(f"layer {place} ({pool.describe()}) has reversed_from={number}, the layer before gives {size}")
+    source = next((layer for layer in reversed(below) if layer.output_size is not None), None)
+    if pool.kind == "last" and number is None and source is not None and source.reads_ahead:
+        raise ParameterError(
+            f"layer {place} ({pool.describe()}) takes units that were read backward ({source.describe()}), whose last "
+            f"step is the first: pass reversed_from, the number of the first such unit ({source.output_size}: none)"
+        )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class Pool(Layer):
     reversed_from : int, optional
         For ``"last"``: units from number ``reversed_from`` on were read backward, so that they end at the row's first
         step. It is H behind a ``Bidirectional`` layer with H units in each direction, 0 behind a ``Recurrent`` one with
-        ``reverse=True``. So a row gives the final state of either direction, as ``h_n`` does in PyTorch.
+        ``reverse=True``, where it must be given. So a row gives the final state of either direction, as ``h_n`` does in
+        PyTorch.
 
     Raises
     ------
