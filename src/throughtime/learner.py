@@ -27,6 +27,7 @@ PLANNED = 0.96
 class Learner(Estimator):
     """An estimator that trains a network step by step."""
 
+    random_state: Any
     history_: History
     fitted_: Any
     """What is kept of a fit; its ``parameters`` are those it was made with."""

@@ -137,7 +137,7 @@ def _split(lines: bool, sentences: bool) -> Split:
     return "lines" if lines else "sentences" if sentences else None
 
 
-def _load(model: Path, own: list[str] | None, given: Sequence[Cell] = ()) -> TextGenerator:
+def _load(model: Path, own: list[str] | None, given: Sequence[Cell] = ()) -> Any:
     from throughtime import load
 
     found: list[str | Cell] = [*given, *(_cell(name) for name in own or [])]
@@ -199,7 +199,7 @@ def _named(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, Any], verbose: int) -> TextGenerator:
+def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, Any], verbose: int) -> Any:
     """A new model, or an old one that is to go on with what was named on the command line and its own for the rest.
 
     Its learning rate is not kept: one that goes on takes smaller steps.

@@ -15,6 +15,7 @@ from throughtime.series.panel import Panel
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster
+    from throughtime.series.trained import TrainedForecaster
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Backtest:
         return f"{self.scores}\nthe network was better than the best baseline in {won} of {len(self.folds)} folds"
 
 
-def judge(model: Forecaster, panel: Panel) -> Scores:
+def judge(model: TrainedForecaster, panel: Panel) -> Scores:
     """The forecast of the last steps of each series."""
     return Scores.of(_forecasts(model, panel, 0), model.levels_)
 
@@ -54,10 +55,10 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
     for fold in range(folds):
         behind = (folds - 1 - fold) * step
         _check_lengths(panel, behind + model.horizon)
-        judged = model
+        judged: TrainedForecaster = model
         if refit:
-            judged = type(model)(**{**model.get_params(), "verbose": 0})
-            judged.fit_panel(panel.without_last(behind + model.horizon))
+            anew = type(model)(**{**model.get_params(), "verbose": 0})
+            judged = anew.fit_panel(panel.without_last(behind + model.horizon))
         model._say(f"fold {fold + 1} of {folds}")
         found.append(_forecasts(judged, panel, behind))
     levels = judged.levels_
@@ -74,7 +75,7 @@ def _check_lengths(panel: Panel, steps: int) -> None:
             )
 
 
-def _forecasts(model: Forecaster, panel: Panel, behind: int) -> dict[str, Forecasts]:
+def _forecasts(model: TrainedForecaster, panel: Panel, behind: int) -> dict[str, Forecasts]:
     """Forecasts of the ``horizon`` steps that end ``behind`` steps before the end of each series, by every method."""
     h, season, levels = model.horizon, model.season_, np.array(model.levels_)
     history = panel.without_last(behind + h)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,22 +11,20 @@ import numpy as np
 from throughtime import files
 from throughtime.cells import Cell
 from throughtime.engine import random
-from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError, known
 from throughtime.estimator import parameters_to_json, resolve_cell
-from throughtime.learner import Learner, make_plan
+from throughtime.learner import make_plan
 from throughtime.optimizers import Optimizer
 from throughtime.parameters import FORECASTER, Parameter
 from throughtime.series import conformal, model_file
-from throughtime.series.backtest import Backtest, backtest, judge
-from throughtime.series.features import REFERENCES, scale_of
-from throughtime.series.forecasting import Origin, Reader
-from throughtime.series.frequency import Frequency
+from throughtime.series.backtest import Backtest, backtest
+from throughtime.series.features import REFERENCES
+from throughtime.series.forecasting import Origin
 from throughtime.series.lesson import CALIBRATED, Lesson, prepare
-from throughtime.series.metrics import Scores
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
-from throughtime.series.panel import Panel, Series
-from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of, to_form
+from throughtime.series.panel import Panel
+from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
+from throughtime.series.trained import TrainedForecaster
 from throughtime.series.windows import Windows
 from throughtime.training import Batches, History, Training, mean_loss
 from throughtime.training.progress import Progress, clock
@@ -38,11 +35,11 @@ FEWEST_STEPS, PASSES, MOST_STEPS = 300, 10, 3000
 DROPOUT_PER_PASS, MOST_DROPOUT = 0.01, 0.3
 
 
-class Forecaster(Learner):
+class Forecaster(TrainedForecaster):
     """A recurrent network that forecasts the next values of one or many series.
 
-    One network learns all series and all targets together. Each series is seen in its own scale, and what is forecast is
-    how it departs from a reference that needs no network (see ``reference``).
+    One network learns all series and all targets together. Each series is seen in its own scale, and what is forecast
+    is how it departs from a reference that needs no network (see ``reference``).
 
     Parameters
     ----------
@@ -71,7 +68,8 @@ class Forecaster(Learner):
         How many steps are read for a forecast. None: four seasons, three horizons, or 48, whichever is most.
     reference : {"auto", "mean", "last", "season", "profile", "recent"}, default "auto"
         The forecast that the network's departs from: the mean; the last value; the value a season ago; the mean of all
-        values at this place of the season; the mean of the last season, and by how much this place is off it on average.
+        values at this place of the season; the mean of the last season, and by how much this place is off it on
+        average.
         ``"auto"``: the one with the smallest mean absolute error on the part that is learned.
     strategy : {"direct", "recursive"}, default "direct"
         All h steps at once, or one step, again and again.
@@ -92,7 +90,8 @@ class Forecaster(Learner):
     initializer : str or Initializer, default "glorot"
         ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
     dropout : float or None, default None
-        Share of each recurrent layer's outputs dropped in training; None: 0.01 for each pass over the data, at most 0.3.
+        Share of each recurrent layer's outputs dropped in training; None: 0.01 for each pass over the data, at most
+        0.3.
     variational_dropout : float, default 0
         The same with one mask for all steps of a window.
     batch_size : int or None, default None
@@ -164,7 +163,6 @@ class Forecaster(Learner):
     """
 
     table: ClassVar[Mapping[str, Parameter]] = FORECASTER
-    fitted_: Fitted
 
     def __init__(
         self,
@@ -397,10 +395,10 @@ class Forecaster(Learner):
         )
         self._say(
             f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
-            f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season {self.season_}, "
-            f"reference {self.reference_}, the last {self.context_} steps are read\n"
-            f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} epochs), "
-            f"about {clock(seconds)} with the engine {network.engine.name}"
+            f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season "
+            f"{self.season_}, reference {self.reference_}, the last {self.context_} steps are read\n"
+            f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} "
+            f"epochs), about {clock(seconds)} with the engine {network.engine.name}"
         )
         if self.validation and held_out is None:
             self._say("no series is long enough for a part to be held out: the intervals are not calibrated")
@@ -444,50 +442,6 @@ class Forecaster(Learner):
             f"{high - low:.0%}, there are {coverage:.1%} of the values that did not calibrate them"
         )
 
-    # ------------------------------------------------------------------ forecasting
-
-    def predict(self, data: Any = None) -> Any:
-        """Forecasts the next ``horizon`` steps of each series.
-
-        Parameters
-        ----------
-        data : as for ``fit``, default None
-            The series up to now, at least a season and a step of each; the last ``context_`` steps are read. Rows at the
-            end without a target hold what is known ahead. None: those of ``fit``.
-
-        Returns
-        -------
-        data frame, mapping of columns, or array
-            Of tables the kind that came in: the series and time columns (``step``, counted from 1, where there is no
-            time), each target's middle forecast under its name, and its quantiles under names like ``sales_0.9``. Of
-            arrays ``[h, C]``, or ``[N, h, C]`` of several series; ``C`` is left out where it is 1.
-
-        Raises
-        ------
-        DataError
-            If a series is too short, of another frequency, has a category that the model never saw, or lacks what
-            should be known ahead.
-        """
-        panel = self._given(data)
-        points, quantiles = self.forecast_panel(panel)
-        if panel.form in ("array", "arrays"):
-            found = points[0] if panel.form == "array" else points
-            return found[..., 0] if found.shape[-1] == 1 else found
-        return to_form(_columns(panel, points, quantiles, self.levels_), panel.form)
-
-    def predict_quantiles(self, data: Any = None) -> Array:
-        """The same as quantiles alone: ``[N, h, C, Q]``, for the levels in ``levels_``, in the order of the series."""
-        return self.forecast_panel(self._given(data))[1]
-
-    def evaluate(self, data: Any = None) -> Scores:
-        """Forecasts the last ``horizon`` steps of each series from those before them, and judges that.
-
-        The network is judged beside naive, seasonal naive and drift forecasts. Of the data of ``fit`` these steps were
-        in the validation part, if there was one.
-        """
-        panel = self._given(data, ahead=False)
-        return judge(self, panel)
-
     def backtest(self, data: Any = None, *, folds: int = 5, step: int | None = None, refit: bool = True) -> Backtest:
         """Forecasts the past from what came before it.
 
@@ -500,8 +454,8 @@ class Forecaster(Learner):
         step : int or None, default None
             How many steps lie between two forecasts; None: the horizon.
         refit : bool, default True
-            Whether a network is trained anew for each fold, on what came before it. With False this one is judged, which
-            knows more than it would have then.
+            Whether a network is trained anew for each fold, on what came before it. With False this one is judged,
+            which knows more than it would have then.
 
         Raises
         ------
@@ -514,103 +468,7 @@ class Forecaster(Learner):
         panel = self._read(data) if refit and data is not None else self._given(data, ahead=False)
         return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit)
 
-    def _given(self, data: Any, *, ahead: bool = True) -> Panel:
-        """Checked data to forecast, or those of ``fit``."""
-        self.check_fitted()
-        fitted = self.fitted_
-        if data is None:
-            if not hasattr(self, "_panel"):
-                raise DataError("a model that was loaded does not hold the series that it learned from; give them")
-            panel = self._panel
-        else:
-            panel = self._again(data)
-        for series in panel:
-            if len(series) <= fitted.features.season:
-                raise DataError(
-                    f"{series.called} has {len(series)} steps; a forecast needs a season and a step before it, "
-                    f"{fitted.features.season + 1}"
-                )
-            if ahead:
-                self._check_ahead(panel, series)
-        return panel
-
-    def _again(self, data: Any) -> Panel:
-        """Data with the columns that the model learned."""
-        roles, found = self.fitted_.roles, columns_of(data)
-        if found is None:
-            panel = panel_of_arrays(data)
-            if len(panel.roles.target) != len(roles.target) or roles.numbers != roles.target or roles.static:
-                raise DataError(
-                    f"the model learned the columns {known((*roles.numbers, *roles.static))}, got arrays of "
-                    f"{len(panel.roles.target)} columns"
-                )
-            return replace(panel, roles=roles)
-        columns, form = found
-        wanted = {name: getattr(roles, name) for name in ("target", "past", "future", "static", "time", "series")}
-        panel = panel_of_columns(columns, roles_of(columns, **wanted), self.frequency or self.fitted_.frequency, form)
-        return panel
-
-    def _check_ahead(self, panel: Panel, series: Series) -> None:
-        """Raises :class:`DataError` where something that should be known ahead is not."""
-        there = series.future[len(series) : len(series) + self.horizon]
-        for column, name in enumerate(panel.roles.future):
-            known_steps = np.isfinite(there[:, column])
-            missing = self.horizon - int(known_steps.sum())
-            if missing:
-                raise DataError(
-                    f"column {name!r} is known ahead, but of the {self.horizon} steps after the end of {series.called} "
-                    f"{missing} are missing; give rows for them, with the target left empty"
-                )
-
-    def _reader(self) -> Reader:
-        fitted = self.fitted_
-        middle = fitted.levels.index(0.5) if self.loss == "pinball" else 0
-        frequency = None if fitted.frequency is None else Frequency.parse(fitted.frequency)
-        return Reader(fitted.network, fitted.features, fitted.context, len(fitted.roles.target), middle, frequency)
-
-    def forecast_panel(self, panel: Panel) -> tuple[Array, Array]:
-        """The middle ``[n, h, C]`` and the quantiles ``[n, h, C, Q]``, in units of the data."""
-        fitted = self.fitted_
-        own = {} if panel.form == "arrays" else dict(zip(fitted.names, fitted.scales, strict=True))
-        reference, season = fitted.features.reference, fitted.features.season
-        origins = [
-            Origin(series, own.get(series.name) or scale_of(series.target, reference, season)) for series in panel
-        ]
-        reader = self._reader()
-        found = reader.forecast(origins, self.horizon)
-        points = found[..., reader.middle]
-        sizes = np.stack([origin.scale.size for origin in origins])[:, None, :, None]
-        levels = np.array(fitted.levels)
-        q = found if self.loss == "pinball" else np.repeat(found, len(levels), axis=-1)
-        return points, conformal.moved(q, fitted.shifts * sizes, levels, points)
-
-    # ------------------------------------------------------------------ pictures and files
-
-    def plot(self, data: Any = None, *, column: str | None = None, series: Any = None, ax: Any = None) -> Any:
-        """Draws the end of a series with its forecast and intervals; returns matplotlib's axes.
-
-        Parameters
-        ----------
-        data : as for ``predict``
-        column : str, default None
-            Which target; None: the first.
-        series : name of a series, default None
-            None: the first.
-        ax : matplotlib axes, default None
-        """
-        from throughtime.series.plots import plot_forecast
-
-        panel = self._given(data)
-        chosen = [one for one in panel if series is None or one.name == series][:1]
-        if not chosen:
-            raise DataError(f"there is no series {series!r}; there are {known(map(str, [s.name for s in panel][:10]))}")
-        targets = panel.roles.target
-        if column is not None and column not in targets:
-            raise ParameterError(f"column must be one of {known(targets)}, got {column!r}")
-        place = 0 if column is None else targets.index(column)
-        only = replace(panel, series=chosen)
-        points, quantiles = self.forecast_panel(only)
-        return plot_forecast(only, points[0], quantiles[0], self.levels_, place, ax)
+    # ------------------------------------------------------------------ files
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model into one file; equal training gives equal bytes.
@@ -631,20 +489,3 @@ class Forecaster(Learner):
         model, fitted = model_file.unpack(cls, tensors, metadata, cells, engine)
         model._keep(fitted)
         return model
-
-
-def _columns(panel: Panel, points: Array, quantiles: Array, levels: Sequence[float]) -> dict[str, Any]:
-    """Forecasts as columns of a table."""
-    n, leads, _ = points.shape
-    columns: dict[str, Any] = {}
-    if panel.roles.series is not None:
-        columns[panel.roles.series] = np.repeat(np.array([series.name for series in panel]), leads)
-    times = [panel.times_after(series, leads) for series in panel]
-    steps = np.tile(np.arange(1, leads + 1), n)
-    columns[panel.roles.time or "step"] = steps if panel.roles.time is None else np.concatenate(times)  # type: ignore[arg-type]
-    for place, name in enumerate(panel.roles.target):
-        columns[name] = points[..., place].reshape(-1)
-        for level, tau in enumerate(levels):
-            if tau != 0.5:
-                columns[f"{name}_{tau:g}"] = quantiles[..., place, level].reshape(-1)
-    return columns

@@ -45,8 +45,8 @@ class Frequency:
         found = _CODE.fullmatch(code) if isinstance(code, str) else None
         if found is None:
             raise ParameterError(
-                "frequency must be one of s, min, h, D, W, M, Q, Y or step, with a number before it if it is not 1, such "
-                f"as 'D' or '15min', got {code!r}"
+                "frequency must be one of s, min, h, D, W, M, Q, Y or step, with a number before it if it is not 1, "
+                f"such as 'D' or '15min', got {code!r}"
             )
         return cls(int(found[1] or 1), found[2])
 
@@ -90,9 +90,9 @@ class Frequency:
         """The next ``steps`` times."""
         ahead = np.arange(1, steps + 1) * self.size
         if self.unit == "step":
-            return np.asarray(last) + ahead
+            return np.asarray(last + ahead)
         if not self.in_months:
-            return np.asarray(last) + ahead.astype("timedelta64[s]")
+            return np.asarray(last + ahead.astype("timedelta64[s]"))
         month = last.astype("datetime64[M]")
         day, of_end = last - month.astype("datetime64[s]"), _is_month_end(np.asarray([last]))[0]
         months = month + ahead
@@ -164,7 +164,8 @@ def _time(value: Any, row: int, name: str) -> Any:
     except ValueError:
         pass
     raise DataError(
-        f"column {name!r}, row {row + 1}: {value!r} is no time; give dates as 2026-11-20 or 2026-11-20T08:30, or integers"
+        f"column {name!r}, row {row + 1}: {value!r} is no time; give dates as 2026-11-20 or 2026-11-20T08:30, or "
+        "integers"
     )
 
 
@@ -192,9 +193,9 @@ def check_regular(time: Array, frequency: Frequency, who: str) -> None:
     if len(wrong):
         place = int(wrong[0])
         raise DataError(
-            f"the times of {who} are irregular: after {told(time[place])} comes {told(time[place + 1])}, where steps of "
-            f"{frequency.code} are usual; give frequency (--frequency), such as {frequency.code!r}, to count what is "
-            "between them as missing"
+            f"the times of {who} are irregular: after {told(time[place])} comes {told(time[place + 1])}, where steps "
+            f"of {frequency.code} are usual; give frequency (--frequency), such as {frequency.code!r}, to count what "
+            "is between them as missing"
         )
 
 

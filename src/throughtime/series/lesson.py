@@ -138,7 +138,8 @@ def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:
     missing = sum(int(np.isnan(series.target).sum()) for series in panel)
     if missing:
         say(
-            f"{missing:,} of {panel.steps * len(panel.roles.target):,} values are missing; they are left out, not invented"
+            f"{missing:,} of {panel.steps * len(panel.roles.target):,} values are missing; they are left out, not "
+            "invented"
         )
 
 

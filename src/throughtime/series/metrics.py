@@ -121,13 +121,15 @@ class Scores:
         width = max(map(len, self.by_lead))
         low, high = self.levels[0], self.levels[-1]
         lines = [f"{'':<{width}}" + "".join(f"{name:>11}" for name in METRICS)]
-        for method in self.by_lead:
-            lines.append(f"{method:<{width}}" + "".join(f"{value:>11.4g}" for value in self.overall(method).values()))
+        lines += [
+            f"{method:<{width}}" + "".join(f"{value:>11.4g}" for value in self.overall(method).values())
+            for method in self.by_lead
+        ]
         best = self.best_baseline
         ratio = self.overall()["mae"] / self.overall(best)["mae"]
         verdict = (
-            f"the network's mean absolute error is {abs(1 - ratio):.0%} {'below' if ratio < 1 else 'ABOVE'} that of the "
-            f"best baseline ({best})"
+            f"the network's mean absolute error is {abs(1 - ratio):.0%} {'below' if ratio < 1 else 'ABOVE'} that of "
+            f"the best baseline ({best})"
         )
         if ratio >= 1:
             verdict += "; use the baseline, or give more data"

@@ -140,8 +140,9 @@ def unpack(
         model.check()
         if resolve_cell(model.cell, model.activation) != cell:
             raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        named = {name: tuple(value) if isinstance(value, list) else value for name, value in metadata["roles"].items()}
-        roles = Roles(**named)
+        named = metadata["roles"].items()
+        tuples: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in named}
+        roles = Roles(**tuples)
         features = _features(metadata["features"])
         sizes = Sizes(*(stored[name] for name in Sizes._fields))
         _check(model, stored, sizes, features, roles, tensors)
