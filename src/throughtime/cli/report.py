@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,3 +79,25 @@ def evaluation_in_words(score: Evaluation, counted: Baseline | None) -> str:
             f"an n-gram model of order {counted.order} counted on {part}the baseline"
         )
     return words
+
+
+def about(model: Any) -> dict[str, Any]:
+    """What only a model of its kind has, for other programs."""
+    if type(model).__name__ == "TextGenerator":
+        return {"level": model.level, "symbols": len(model.vocabulary_), **baseline_report(model.baseline_)}
+    if type(model).__name__ == "Forecaster":
+        roles = {name: value for name, value in asdict(model.fitted_.roles).items() if value}
+        known = {"horizon": model.horizon, "frequency": model.fitted_.frequency, "season": model.season_}
+        return {**roles, **known, "series_learned": len(model.fitted_.names), "coverage": model.coverage_}
+    return {}
+
+
+def about_in_words(model: Any) -> str:
+    """The same in a few words."""
+    if type(model).__name__ == "TextGenerator":
+        return f"{len(model.vocabulary_)} symbols ({model.level})"
+    found = model.fitted_
+    return (
+        f"{', '.join(found.roles.target)} {model.horizon} steps ahead, learned from {len(found.names):,} series; "
+        f"season {model.season_}, reference {model.reference_}, the last {model.context_} steps are read"
+    )

@@ -1,0 +1,140 @@
+"""What all commands share: the program, errors in one line, and options that come back again and again."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from throughtime.errors import ParameterError, ThroughtimeError
+
+if TYPE_CHECKING:
+    from throughtime.cells import Cell
+
+app = typer.Typer(
+    name="throughtime",
+    help="Recurrent neural networks, from the equations up.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object as the last line")]
+Unknown = Annotated[Literal["error", "skip"], typer.Option(help="what is done with symbols that the model never saw")]
+Encoding = Annotated[str, typer.Option(help="of text files")]
+Texts = Annotated[list[str], typer.Argument(metavar="TEXT", help="files and folders of text; - is standard input")]
+Lines = Annotated[bool, typer.Option("--lines", help="each line is a document: names, titles, messages")]
+Sentences = Annotated[bool, typer.Option("--sentences", help="each sentence is a document")]
+Column = Annotated[
+    str | None, typer.Option(metavar="NAME", help="the texts are tables in CSV; each cell of this column is a document")
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="a model file")]
+OwnCells = Annotated[
+    list[str] | None,
+    typer.Option("--cell", metavar="MODULE:NAME", help="a cell of your own that the model was made with"),
+]
+
+_state = {"debug": False}
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
+    version: Annotated[bool, typer.Option("--version", help="say which version this is")] = False,
+) -> None:
+    _state["debug"] = debug
+    if version:
+        from throughtime import __version__
+
+        typer.echo(f"throughtime {__version__}")
+        raise typer.Exit
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns errors into one line on standard error and an exit code."""
+
+    @functools.wraps(function)
+    def wrapped(**arguments: Any) -> None:
+        try:
+            function(**arguments)
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            complain("interrupted")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+        except Exception as error:
+            if _state["debug"]:
+                raise
+            if isinstance(error, ThroughtimeError):
+                complain(f"{type(error).__name__}: {error}")
+                raise typer.Exit(error.exit_code) from None
+            complain(
+                f"unexpected {type(error).__name__}: {error}; `throughtime --debug ...` shows where, please report it"
+            )
+            raise typer.Exit(1) from None
+
+    return app.command()(wrapped)
+
+
+def complain(message: str) -> None:
+    """A line on standard error."""
+    typer.echo(message, err=True)
+
+
+def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """The result, as JSON or for people."""
+    typer.echo(json.dumps(result, allow_nan=False) if as_json else text)
+
+
+def cell_of(name: str) -> str | Cell:
+    """A cell by its name, or by ``module:NAME`` from the working folder or an installed package."""
+    if ":" not in name:
+        return name
+    from throughtime.cells import Cell
+
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever the user's module raises
+        raise ParameterError(f"the cell {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Cell):
+        raise ParameterError(f"{name!r} must be a throughtime.Cell, got {type(found).__name__}")
+    return found
+
+
+def load_model(model: Path, own: list[str] | None, given: Sequence[Cell] = (), *, kind: str | None = None) -> Any:
+    """The model in a file, of this kind where one is named; ``own`` and ``given`` are cells that it may need."""
+    from throughtime import load
+
+    found: list[str | Cell] = [*given, *(cell_of(name) for name in own or [])]
+    for cell in found:
+        if isinstance(cell, str):
+            raise ParameterError(f"--cell takes MODULE:NAME, such as mycells:MINE, got {cell!r}")
+    loaded = load(model, cells=[cell for cell in found if not isinstance(cell, str)])
+    if kind is not None and type(loaded).__name__ != kind:
+        raise ParameterError(
+            f"{str(model)!r} holds a {type(loaded).__name__}, and this command is for a {kind}; "
+            f"`throughtime {'predict' if kind == 'TextGenerator' else 'sample'}` is for yours"
+        )
+    return loaded
+
+
+def named_options(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that stand on the command line."""
+    return {
+        name: value
+        for name, value in options.items()
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
