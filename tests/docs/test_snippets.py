@@ -64,6 +64,8 @@ def shortened(words):
         words[words.index("--minutes") + 1] = MINUTES
     elif words[:1] == ["train"] and not {"--epochs", "--max-steps"} & set(words):
         words += ["--epochs", "2"]
+    elif words[:1] == ["forecast"]:
+        words += ["--max-steps", "30"]
     elif words[:1] == ["demo"]:
         words += ["--minutes", MINUTES]
     elif words[:1] == ["bench"]:
@@ -109,6 +111,8 @@ def test_the_code_of_a_document_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mybook.txt").write_text("\n\n".join(topics.values())[:20_000], encoding="utf-8")  # texts of the reader's own
     Path("names.txt").write_text("\n".join(sorted(topics)), encoding="utf-8")
+    months = [f"{2010 + month // 12}-{1 + month % 12:02d}-01,{100 + month % 12 + month % 5}" for month in range(120)]
+    Path("sales.csv").write_text("\n".join(["month,sales", *months]), encoding="utf-8")
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr(cells, "REGISTRY", dict(cells.REGISTRY))
     namespace = {"__name__": "__main__"}
