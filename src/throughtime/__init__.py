@@ -15,16 +15,33 @@ if TYPE_CHECKING:
     from throughtime.inspection import check_gradients
     from throughtime.loading import load
     from throughtime.network import Batch, Network
+    from throughtime.sequences import SequenceClassifier, SequenceRegressor, SequenceTagger
     from throughtime.text import TextGenerator
 
 __version__ = "0.1.0"
 
-__all__ = ["Batch", "Cell", "Network", "TextGenerator", "cells", "check_gradients", "errors", "load", "set_num_threads"]
+__all__ = [
+    "Batch",
+    "Cell",
+    "Network",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "TextGenerator",
+    "cells",
+    "check_gradients",
+    "errors",
+    "load",
+    "set_num_threads",
+]
 
 _HOMES = {
     "Batch": "throughtime.network",
     "Cell": "throughtime.cells",
     "Network": "throughtime.network",
+    "SequenceClassifier": "throughtime.sequences",
+    "SequenceRegressor": "throughtime.sequences",
+    "SequenceTagger": "throughtime.sequences",
     "TextGenerator": "throughtime.text",
     "check_gradients": "throughtime.inspection",
     "load": "throughtime.loading",

@@ -15,7 +15,7 @@ import typer
 
 from throughtime.cli.options import with_options
 from throughtime.cli.report import baseline_report, in_words, training_report
-from throughtime.errors import NonFiniteLoss, OutputError, ParameterError, ThroughtimeError
+from throughtime.errors import ModelFileError, NonFiniteLoss, OutputError, ParameterError, ThroughtimeError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
 if TYPE_CHECKING:
@@ -139,12 +139,17 @@ def _split(lines: bool, sentences: bool) -> Split:
 
 def _load(model: Path, own: list[str] | None, given: Sequence[Cell] = ()) -> TextGenerator:
     from throughtime import load
+    from throughtime.text import TextGenerator
 
     found: list[str | Cell] = [*given, *(_cell(name) for name in own or [])]
     for cell in found:
         if isinstance(cell, str):
             raise ParameterError(f"--cell takes MODULE:NAME, such as mycells:MINE, got {cell!r}")
-    return load(model, cells=[cell for cell in found if not isinstance(cell, str)])
+    opened = load(model, cells=[cell for cell in found if not isinstance(cell, str)])
+    if not isinstance(opened, TextGenerator):
+        kind = type(opened).__name__
+        raise ModelFileError(f"{str(model)!r} holds a {kind}; here a TextGenerator is needed: use throughtime.load")
+    return opened
 
 
 @_command
