@@ -137,9 +137,9 @@ _SEQUENCES: Mapping[str, Parameter] = {
     "vocab_size": _count(None, "most different symbols, the most frequent; None: 8,000", 2),
     "cell": PARAMETERS["cell"],
     "hidden_size": _count(None, "units of a layer in each direction, H; None: 64"),
-    "bidirectional": _switch(False, "reads each sequence forward and backward"),
+    "bidirectional": _switch(True, "reads each sequence forward and backward"),
     "embedding_size": _count(None, "numbers that stand for a symbol; 0: one-hot; None: 64", low=0),
-    "dropout": _share(0.0, "share of each recurrent layer's outputs dropped in training"),
+    "dropout": _share(0.2, "share of each recurrent layer's outputs dropped in training"),
     "epochs": _count(None, "passes over the sequences; None: from how many there are"),
     "minutes": _positive(None, "time to train, turned into steps after timing the first"),
     "learning_rate": _positive(None, "step size; None: the optimizer's own"),
@@ -166,7 +166,6 @@ REGRESSOR: Mapping[str, Parameter] = {**_POOLED, "loss": Parameter("squared", "s
 
 TAGGER: Mapping[str, Parameter] = {
     **_SEQUENCES,
-    "bidirectional": replace(_SEQUENCES["bidirectional"], default=True),
     "characters": _switch(False, "the beginning, end and shape of each word are seen too"),
 }
 """Of :class:`~throughtime.SequenceTagger`."""

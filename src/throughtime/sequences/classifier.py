@@ -51,7 +51,7 @@ class SequenceClassifier(SequenceLearner):
         Units of a layer in each direction, H; None: 64.
     num_layers : int or None, default None
         Recurrent layers one on another; None: 1.
-    bidirectional : bool, default False
+    bidirectional : bool, default True
         Reads each sequence forward and backward.
     residual : bool, default False
         Shortcuts around the layers above the first.
@@ -62,7 +62,7 @@ class SequenceClassifier(SequenceLearner):
         or the largest.
     initializer : str or Initializer, default "glorot"
         ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
-    dropout : float, default 0
+    dropout : float, default 0.2
         Share of each recurrent layer's outputs dropped in training.
     variational_dropout : float, default 0
         The same with one mask for all steps of a sequence.
@@ -71,8 +71,9 @@ class SequenceClassifier(SequenceLearner):
     batch_size : int or None, default None
         Sequences read side by side, N; None: a sixteenth of them, at least 4 and at most 32.
     epochs, max_steps, minutes : number or None, default None
-        How long to train: one of them, or none for 40 passes over the sequences, at least 400 steps and at most
-        20,000. ``minutes`` are turned into steps after a few were timed.
+        How long to train: one of them, or none for 40 passes over up to 1,400 sequences (at least 400 steps),
+        and fewer over more: the steps grow with the square root of their number, up to 20,000. ``minutes`` are
+        turned into steps after a few were timed.
     optimizer : str or Rule, default "adam"
         ``"sgd"``, ``"momentum"``, ``"adagrad"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``.
     learning_rate : float or None, default None
@@ -145,12 +146,12 @@ class SequenceClassifier(SequenceLearner):
         activation: str = "tanh",
         hidden_size: int | None = None,
         num_layers: int | None = None,
-        bidirectional: bool = False,
+        bidirectional: bool = True,
         residual: bool = False,
         embedding_size: int | None = None,
         pooling: str = "last",
         initializer: Any = "glorot",
-        dropout: float = 0.0,
+        dropout: float = 0.2,
         variational_dropout: float = 0.0,
         class_weight: Any = None,
         batch_size: int | None = None,

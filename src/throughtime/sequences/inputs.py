@@ -121,6 +121,13 @@ def as_list(X: Any, what: str) -> Any:
     raise DataTypeError(f"{what} is of the type {type(X).__name__}; expected an array, or a list of sequences")
 
 
+def as_array(values: Any) -> Array:
+    """An array; a list with a string among its numbers is one of objects, so that both stay what they are."""
+    array = np.asarray(values)
+    mixed = array.dtype.kind in "US" and not isinstance(values, np.ndarray)
+    return np.asarray(values, object) if mixed else array
+
+
 def _plain(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     """X as a list or array with something in it, and the names of its columns if all are strings."""
     columns = getattr(X, "columns", None)
@@ -206,7 +213,7 @@ def _sequence(row: Any, number: int) -> Array:
             "sequences of one step."
         )
     try:
-        array = np.asarray(as_list(row, f"row {number} of X"))
+        array = as_array(as_list(row, f"row {number} of X"))
     except ValueError:  # of unequal lists
         raise DataError(f"the steps of row {number} of X have different numbers of features") from None
     if array.size == 0:
@@ -268,7 +275,8 @@ def _converted(values: Array, what: str, axes: Axes, names: Sequence[str] | None
     for place, value in np.ndenumerate(values):
         where = _where(place, axes, names)
         if isinstance(value, (str, bytes)):
-            raise DataError(f"{what} must hold numbers: {where} has the text {short(value)}")
+            hint = "" if axes is AXES else "; with tokens=True strings are symbols"
+            raise DataError(f"{what} must hold numbers: {where} has the text {short(value)}{hint}")
         try:
             found[place] = value
         except (TypeError, ValueError) as error:

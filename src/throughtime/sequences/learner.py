@@ -13,8 +13,9 @@ from throughtime import files
 from throughtime.cells import Cell
 from throughtime.engine import random
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, known
+from throughtime.errors import DataError, ParameterError, known
 from throughtime.estimator import parameters_to_json, resolve_cell
+from throughtime.layers.pool import KINDS
 from throughtime.learner import Learner
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
@@ -49,6 +50,8 @@ class SequenceLearner(Learner):
         given = self.get_params()
         check_level(given.get("level", "char"))
         check_truncating(given.get("truncating", "pre"))
+        if given.get("pooling", "last") not in KINDS:
+            raise ParameterError(f"pooling must be one of {known(KINDS)}, got {given['pooling']!r}")
         return super().check()
 
     # ------------------------------------------------------------------ learning
@@ -152,17 +155,21 @@ class SequenceLearner(Learner):
 
     # ------------------------------------------------------------------ predicting
 
-    def _outputs(self, X: Any) -> list[Array]:
-        """What the network says of each sequence; see :func:`throughtime.sequences.learning.outputs`."""
+    def _found(self, X: Any) -> Read:
+        """The sequences to predict for."""
         self.check_fitted()
         found = self._read(X)
         self._check_columns(found)
+        return found
+
+    def _outputs(self, found: Read) -> list[Array]:
+        """What the network says of each sequence; see :func:`throughtime.sequences.learning.outputs`."""
         encoding = self.fitted_.encoding
         return outputs(self.network_, encoding, encoding.scaled(encoding.rows(found)))
 
     def _pooled(self, X: Any) -> Array:
         """The outputs ``[N, K]`` for whole sequences."""
-        return np.concatenate(self._outputs(X))
+        return np.concatenate(self._outputs(self._found(X)))
 
     def _check_columns(self, found: Read) -> None:
         columns, names = self.fitted_.columns, self.fitted_.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 HIDDEN_SIZE = EMBEDDING_SIZE = 64
 PASSES, FEWEST_STEPS, MOST_STEPS = 40, 400, 20_000
 """How often the sequences are read where nobody said how long, and the fewest and the most steps."""
+
+STEPS_OF_A_LONG_PASS = 44
+"""Where a pass takes more steps, there are fewer passes: steps grow with the square root."""
 
 LARGEST_BATCH = 32
 STEPS_OF_A_PASS = 16
@@ -152,4 +156,5 @@ def _steps(epochs: int | None, max_steps: int | None, steps_per_epoch: int) -> i
         return max_steps
     if epochs is not None:
         return epochs * steps_per_epoch
-    return min(max(FEWEST_STEPS, PASSES * steps_per_epoch), MOST_STEPS)
+    passes = PASSES * min(1.0, math.sqrt(STEPS_OF_A_LONG_PASS / steps_per_epoch))
+    return min(max(FEWEST_STEPS, round(passes * steps_per_epoch)), MOST_STEPS)

@@ -119,7 +119,7 @@ def _unpacked(
     encoding = _encoding(metadata["encoding"], tensors)
     answers = _answers(metadata["answers"], tensors, given)
     history = History.from_arrays(answers.guesses, tensors, unit=answers.unit)
-    frequent = _frequent(tensors.pop("frequent", None), encoding, answers)
+    frequent = _frequent(tensors.pop("frequent", None), encoding, answers, wanted="pooling" not in given)
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
     if (given["num_layers"] or 1) > len(weights):
         raise ModelFileError("the model file is damaged: its sizes do not fit together")
@@ -205,7 +205,7 @@ def _labels(classes: list[Any], called: Any) -> Array:
         raise ModelFileError(f"the model file is damaged: its labels are {called!r}")
     found = np.empty(len(classes), dtype)
     found[:] = classes
-    if found.tolist() != classes:
+    if [(type(label), label) for label in found.tolist()] != [(type(label), label) for label in classes]:
         raise ModelFileError(f"the model file is damaged: its labels are no {called!r}")
     return found
 
@@ -220,7 +220,9 @@ def _check_storable(fitted: Fitted) -> None:
                 raise OutputError(f"the model is not saved: the label {label!r} is no string or number")
 
 
-def _frequent(stored: Array | None, encoding: Encoding, answers: Answers) -> Array | None:
+def _frequent(stored: Array | None, encoding: Encoding, answers: Answers, wanted: bool) -> Array | None:
+    if (stored is not None) != (wanted and isinstance(answers, Labels)):
+        raise ModelFileError("the model file is damaged: it has no most frequent tags, or should have none")
     if stored is None:
         return None
     if stored.shape != (encoding.size,) or stored.dtype != np.uint64 or stored.max() >= answers.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +94,10 @@ def report(found: Sequence[Sequence[Hashable]], tags: Sequence[Sequence[Hashable
     """
     flat_found = [tag for row in found for tag in row]
     flat = [tag for row in tags for tag in row]
-    scores = {}
-    for tag in sorted(set(flat) | set(flat_found), key=lambda tag: (type(tag).__name__, tag)):
-        right = sum(a == b == tag for a, b in zip(flat_found, flat, strict=True))
-        scores[tag] = Score.of(right, flat_found.count(tag), flat.count(tag))
+    right = Counter(a for a, b in zip(flat_found, flat, strict=True) if a == b)
+    counts, there = Counter(flat_found), Counter(flat)
+    order = sorted(counts | there, key=lambda tag: (type(tag).__name__, tag))
+    scores = {tag: Score.of(right[tag], counts[tag], there[tag]) for tag in order}
     accuracy = float(np.mean([a == b for a, b in zip(flat_found, flat, strict=True)]))
     baseline = float(np.mean([a == b for a, b in zip(guessed, flat, strict=True)]))
     if not _are_names(flat):

@@ -51,15 +51,16 @@ class SequenceTagger(SequenceLearner):
         Numbers that stand for a symbol; 0: one-hot; None: 64.
     initializer : str or Initializer, default "glorot"
         ``"uniform"``, ``"normal"``, ``"identity"``, ``"glorot"``, ``"orthogonal"``.
-    dropout : float, default 0
+    dropout : float, default 0.2
         Share of each recurrent layer's outputs dropped in training.
     variational_dropout : float, default 0
         The same with one mask for all steps of a sequence.
     batch_size : int or None, default None
         Sequences read side by side, N; None: a sixteenth of them, at least 4 and at most 32.
     epochs, max_steps, minutes : number or None, default None
-        How long to train: one of them, or none for 40 passes over the sequences, at least 400 steps and at most
-        20,000. ``minutes`` are turned into steps after a few were timed.
+        How long to train: one of them, or none for 40 passes over up to 1,400 sequences (at least 400 steps),
+        and fewer over more: the steps grow with the square root of their number, up to 20,000. ``minutes`` are
+        turned into steps after a few were timed.
     optimizer : str or Rule, default "adam"
         ``"sgd"``, ``"momentum"``, ``"adagrad"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``.
     learning_rate : float or None, default None
@@ -131,7 +132,7 @@ class SequenceTagger(SequenceLearner):
         residual: bool = False,
         embedding_size: int | None = None,
         initializer: Any = "glorot",
-        dropout: float = 0.0,
+        dropout: float = 0.2,
         variational_dropout: float = 0.0,
         batch_size: int | None = None,
         epochs: int | None = None,
@@ -241,9 +242,7 @@ class SequenceTagger(SequenceLearner):
         DataError
             If X cannot be read, or is of another kind or size than what was learned from.
         """
-        outputs = self._outputs(X)
-        found = [self.answers_.decide(o) for o in outputs]
-        return found if isinstance(self.answers_, Several) else [tags.tolist() for tags in found]
+        return self._tags(self._found(X))
 
     def predict_proba(self, X: Any) -> list[Array]:
         """The probability of each tag at each step of each sequence: ``[T, K]``, columns as in ``classes_``.
@@ -253,7 +252,7 @@ class SequenceTagger(SequenceLearner):
         DataError
             As for ``predict``.
         """
-        outputs = self._outputs(X)
+        outputs = self._outputs(self._found(X))
         return [self.answers_.probabilities(o) for o in outputs]
 
     def score(self, X: Any, y: Any) -> float:
@@ -276,27 +275,32 @@ class SequenceTagger(SequenceLearner):
         DataError
             As for ``score``.
         """
-        found = self.predict(X)
-        tags = read_tags(self._read(X), y)
+        found = self._found(X)
+        tags = read_tags(found, y)
+        predicted = self._tags(found)
         if isinstance(self.answers_, Labels) and tags.values.ndim == 1:
-            return report(found, [tags[row].tolist() for row in range(len(tags))], self._guessed(X))
-        if isinstance(self.answers_, Several) and tags.values.shape == (len(tags.values), self.answers_.count):
-            return report_of_several(np.concatenate(found), tags.values)
+            return report(predicted, [tags[row].tolist() for row in range(len(tags))], self._guessed(found))
+        if isinstance(self.answers_, Several) and np.shape(tags.values[0]) == (self.answers_.count,):
+            return report_of_several(np.concatenate(predicted), tags.values)
         raise DataError(f"y has tags of the shape {list(tags.values.shape)}, unlike those that were learned")
 
-    def _guessed(self, X: Any) -> list[Any]:
+    def _tags(self, found: Read) -> list[Any]:
+        decided = [self.answers_.decide(o) for o in self._outputs(found)]
+        return decided if isinstance(self.answers_, Several) else [tags.tolist() for tags in decided]
+
+    def _guessed(self, found: Read) -> list[Any]:
         """The tag that each token had most often, of all steps."""
-        fitted = self.fitted_
-        assert fitted.frequent is not None
-        tokens = fitted.encoding.tokens(fitted.encoding.rows(self._read(X)).values)
-        return self.classes_[fitted.frequent[tokens]].tolist()  # type: ignore[no-any-return]
+        encoding, frequent = self.fitted_.encoding, self.fitted_.frequent
+        assert frequent is not None
+        tokens = encoding.tokens(encoding.rows(found).values)
+        return list(self.classes_[frequent[tokens]].tolist())
 
 
 def _are_words(X: Any) -> bool:
-    """Whether sequences are of strings; a sequence that is a string itself is refused by whoever reads it."""
-    X = as_list(X, "X")
-    first = X[0] if len(X) else ()
-    return not isinstance(first, str) and np.ndim(first) == 1 and isinstance(first[0] if len(first) else 0, str)
+    """Whether the first sequence is of strings."""
+    rows = as_list(X, "X")
+    first = rows[0] if len(rows) else None
+    return isinstance(first, (list, tuple, np.ndarray)) and len(first) > 0 and isinstance(first[0], str)
 
 
 def read_tags(found: Read, y: Any) -> Rows:
@@ -309,17 +313,15 @@ def read_tags(found: Read, y: Any) -> Rows:
     """
     if y is None:
         raise DataError(NO_ANSWERS)
-    y = as_list(y, "y")
-    check_same_number(found, y)
-    lengths = found.lengths
-    rows = []
-    for row, tags in enumerate(y):
-        tags = as_list(tags, f"row {row} of y")
-        if len(tags) != lengths[row]:
-            raise DataError(f"row {row} has {lengths[row]} tokens and {len(tags)} tags; each token needs one")
-        rows.append(tags)
+    rows = [as_list(tags, f"row {row} of y") for row, tags in enumerate(as_list(y, "y"))]
+    check_same_number(found, rows)
+    for row, (tags, length) in enumerate(zip(rows, found.lengths, strict=True)):
+        if len(tags) != length:
+            raise DataError(f"row {row} has {length} steps and {len(tags)} tags; each step needs one")
+    bounds = np.cumsum([0, *found.lengths])
     if np.ndim(rows[0][0]) == 0:
-        flat = read_labels([tag for tags in rows for tag in tags])
-    else:
-        flat = read_labels(np.concatenate([np.asarray(tags) for tags in rows]))
-    return Rows(flat, np.cumsum([0, *lengths]))
+        return Rows(read_labels([tag for tags in rows for tag in tags]), bounds)
+    blocks = [np.asarray(tags) for tags in rows]
+    if len({block.shape[1:] for block in blocks}) > 1:
+        raise DataError("y must have as many columns in every row, one for each label")
+    return Rows(read_labels(np.concatenate(blocks)), bounds)

@@ -16,7 +16,7 @@ from throughtime.errors import DataError, ParameterError, known
 from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
-from throughtime.sequences.inputs import as_list, numbers, short
+from throughtime.sequences.inputs import as_array, as_list, numbers, short
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
 
@@ -206,7 +206,7 @@ def read_values(y: Any) -> Array:
     if y is None:
         raise DataError(NO_ANSWERS)
     try:
-        array = np.asarray(as_list(y, "y"))
+        array = as_array(as_list(y, "y"))
     except ValueError:
         raise DataError("y must be numbers [N] or [N, K], got lists of different lengths") from None
     values = numbers(array, "y")
