@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from throughtime.inspection import check_gradients
     from throughtime.loading import load
     from throughtime.network import Batch, Network
+    from throughtime.sequences import SequenceClassifier, SequenceRegressor, SequenceTagger
     from throughtime.series import Forecaster
     from throughtime.text import TextGenerator
 
@@ -25,6 +26,9 @@ __all__ = [
     "Cell",
     "Forecaster",
     "Network",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
     "TextGenerator",
     "cells",
     "check_gradients",
@@ -38,6 +42,9 @@ _HOMES = {
     "Cell": "throughtime.cells",
     "Forecaster": "throughtime.series",
     "Network": "throughtime.network",
+    "SequenceClassifier": "throughtime.sequences",
+    "SequenceRegressor": "throughtime.sequences",
+    "SequenceTagger": "throughtime.sequences",
     "TextGenerator": "throughtime.text",
     "check_gradients": "throughtime.inspection",
     "load": "throughtime.loading",

@@ -4,7 +4,8 @@
     ├── InputError (ValueError)      something that was handed in cannot be used
     │   ├── ParameterError           a parameter has a value that makes no sense
     │   ├── DataError                the data cannot be learned from or scored
-    │   │   └── UnknownSymbol        a symbol that the model never saw
+    │   │   ├── UnknownSymbol        a symbol that the model never saw
+    │   │   └── DataTypeError (TypeError)    data of a type that is no number, text or sequence
     │   ├── CellError                a cell that an engine could not run
     │   ├── ShapeError               arrays whose shapes do not fit together
     │   ├── ModelFileError           a model file that is damaged, foreign or newer
@@ -45,6 +46,10 @@ class DataError(InputError):
 
 class UnknownSymbol(DataError):
     """A text has a symbol that the model never saw."""
+
+
+class DataTypeError(DataError, TypeError):
+    """Data are of a type that is no number, text or sequence."""
 
 
 class CellError(InputError):

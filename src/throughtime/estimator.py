@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -55,7 +56,7 @@ class Estimator:
     def check_fitted(self) -> None:
         """Raises :class:`NotFittedError` before ``fit``."""
         if not hasattr(self, self.learned):
-            raise NotFittedError(f"this {type(self).__name__} has not learned anything yet; call fit first")
+            raise _not_fitted(f"this {type(self).__name__} has not learned anything yet; call fit first")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, self.learned)
@@ -79,6 +80,25 @@ class Estimator:
         defaults = inspect.signature(type(self).__init__).parameters
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+
+def scikit_learn(name: str) -> Any:
+    """An exception or warning of scikit-learn's, which its tools look for; None where it is not loaded."""
+    return getattr(sys.modules.get("sklearn.exceptions"), name, None)
+
+
+def _not_fitted(message: str) -> NotFittedError:
+    """Ours, and scikit-learn's too where it is loaded."""
+    theirs = scikit_learn("NotFittedError")
+    if theirs is None:
+        return NotFittedError(message)
+    both: type[NotFittedError] = type("NotFittedError", (NotFittedError, theirs), {"__reduce__": _as_ours})
+    return both(message)
+
+
+def _as_ours(error: NotFittedError) -> tuple[type[NotFittedError], tuple[Any, ...]]:
+    """How it goes from process to process: a class made on the way has no name to be found by."""
+    return NotFittedError, error.args
 
 
 def resolve_cell(cell: str | Cell, activation: str) -> Cell:
@@ -111,10 +131,15 @@ def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
             value = {"name": value.name, **value.settings}
         elif isinstance(value, Schedule):
             value = {"name": value.name, **vars(value)}
-        elif hasattr(value, "item"):
-            value = value.item()
-        data[name] = value
+        elif isinstance(value, Mapping):
+            value = [[_plain(key), _plain(weight)] for key, weight in value.items()]
+        data[name] = _plain(value)
     return data
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as one of Python's; anything else as it is."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,4 +153,6 @@ def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
             settings = {key: setting for key, setting in value.items() if key != "name"}
             known_kind: Any = kinds.get(value["name"])
             parameters[name] = known_kind(**settings) if known_kind else value["name"]
+    if isinstance(parameters.get("class_weight"), list):
+        parameters["class_weight"] = dict(parameters["class_weight"])
     return parameters

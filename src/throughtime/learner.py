@@ -113,8 +113,9 @@ def make_plan(
     seed: int,
     learning_rate: float,
 ) -> tuple[Plan, float]:
-    """What is decided before the first step, and about how many seconds it takes. A few steps are timed for it.
+    """What is decided before the first step, and about how many seconds it takes.
 
+    A few steps are timed for it, unless there is no budget in minutes and nothing is said (then 0 seconds are told).
     ``steps`` is how many there are without a budget in minutes, ``learning_rate`` the one where none was given.
     ``spent`` tells the seconds since the work began: a budget in minutes covers all of it but a cold compile.
     """
@@ -128,15 +129,16 @@ def make_plan(
         averaging=float(given["averaging"]),
         patience=given["patience"] if given["early_stopping"] else None,
     )
-    step_seconds = seconds_per_step(network, optimizer, plan, source)
     minutes = given["minutes"]
+    timed = minutes is not None or given["verbose"] > 0
+    step_seconds = seconds_per_step(network, optimizer, plan, source) if timed else 0.0
     found = duration(
         steps=None if minutes else steps,
         seconds=PLANNED * 60 * minutes - spent() if minutes else None,
         symbols_per_step=source.symbols / source.steps_per_epoch,
         validation_symbols=0 if held_out is None else held_out.symbols,
         step_seconds=step_seconds,
-        score_seconds=0.0 if held_out is None else seconds_to_score(network, held_out),
+        score_seconds=seconds_to_score(network, held_out) if timed and held_out is not None else 0.0,
     )
     guard = 60 * minutes - spent() if minutes else None  # should the steps take longer than they did
     plan = replace(plan, max_steps=found.max_steps, validate_every=found.validate_every, guard=guard)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from throughtime import files
 from throughtime.cells import Cell
 from throughtime.errors import ModelFileError
+from throughtime.sequences import SequenceClassifier, SequenceRegressor, SequenceTagger
 from throughtime.series import Forecaster
 from throughtime.text import TextGenerator
 
-ESTIMATORS: dict[str, Any] = {"Forecaster": Forecaster, "TextGenerator": TextGenerator}
+ESTIMATORS: Mapping[str, Any] = {
+    kind.__name__: kind for kind in (TextGenerator, Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger)
+}
 
 
 def load(path: str | os.PathLike[str], *, cells: Sequence[Cell] = (), engine: Any = "auto") -> Any:

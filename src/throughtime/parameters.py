@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from throughtime.errors import ParameterError
@@ -120,7 +120,57 @@ PARAMETERS: Mapping[str, Parameter] = {
     "callbacks": Parameter((), "objects of throughtime.training.Callback that listen to the training", object),
     "verbose": _count(1, "0: silent, 1: says what it does", low=0),
 }
-"""What all estimators share."""
+"""Of :class:`~throughtime.TextGenerator`; the others take over what makes sense for them."""
+
+_SHARED = (
+    *("activation", "num_layers", "residual", "initializer", "variational_dropout", "batch_size", "max_steps"),
+    *("optimizer", "schedule", "weight_decay", "clip_norm", "clip_value", "averaging", "early_stopping", "patience"),
+    *("engine", "dtype", "random_state", "callbacks"),
+)
+"""What estimators of sequences take over as it is."""
+
+_CUT: Mapping[str, Parameter] = {
+    "max_length": _count(None, "steps of a sequence that are read; None: all"),
+    "truncating": Parameter("pre", "which end of a longer sequence is left out: pre or post", str),
+}
+
+_SEQUENCES: Mapping[str, Parameter] = {
+    "tokens": _switch(False, "integers are symbols, not numbers"),
+    "vocab_size": _count(None, "most different symbols, the most frequent; None: 8,000", 2),
+    "cell": PARAMETERS["cell"],
+    "hidden_size": _count(None, "units of a layer in each direction, H; None: 64"),
+    "bidirectional": _switch(True, "reads each sequence forward and backward"),
+    "embedding_size": _count(None, "numbers that stand for a symbol; 0: one-hot; None: 64", low=0),
+    "dropout": _share(0.2, "share of each recurrent layer's outputs dropped in training"),
+    "epochs": _count(None, "passes over the sequences; None: from how many there are"),
+    "minutes": _positive(None, "time to train, turned into steps after timing the first"),
+    "learning_rate": _positive(None, "step size; None: the optimizer's own"),
+    "validation": _share(0.0, "share of the sequences, drawn at random, that is only scored; 0: none"),
+    "verbose": replace(PARAMETERS["verbose"], default=0),
+    **{name: PARAMETERS[name] for name in _SHARED},
+}
+
+_POOLED: Mapping[str, Parameter] = {
+    **_SEQUENCES,
+    **_CUT,
+    "level": Parameter("char", "what a symbol of a string is: char or word", str),
+    "pooling": Parameter("last", "what is made of all steps: last, mean or max", str),
+}
+
+CLASSIFIER: Mapping[str, Parameter] = {
+    **_POOLED,
+    "class_weight": Parameter(None, "how much each class counts: None, balanced, or a dict of them", object),
+}
+"""Of :class:`~throughtime.SequenceClassifier`."""
+
+REGRESSOR: Mapping[str, Parameter] = {**_POOLED, "loss": Parameter("squared", "squared, absolute or huber", str)}
+"""Of :class:`~throughtime.SequenceRegressor`."""
+
+TAGGER: Mapping[str, Parameter] = {
+    **_SEQUENCES,
+    "characters": _switch(False, "the beginning, end and shape of each word are seen too"),
+}
+"""Of :class:`~throughtime.SequenceTagger`."""
 
 SAMPLING: Mapping[str, Parameter] = {
     "temperature": Parameter(1.0, "below 1 safer, above 1 wilder", float, low=0, above=True),

@@ -1,0 +1,214 @@
+"""What the estimators of sequences share: how they read, learn, predict, and go into a file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from throughtime import files
+from throughtime.cells import Cell
+from throughtime.engine import random
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError, ParameterError, known
+from throughtime.estimator import parameters_to_json, resolve_cell
+from throughtime.layers.pool import KINDS
+from throughtime.learner import Learner
+from throughtime.network import Network
+from throughtime.optimizers import Optimizer
+from throughtime.sequences.baselines import baseline, most_frequent
+from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers
+from throughtime.sequences.inputs import Read, check_level, check_truncating, read
+from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
+from throughtime.sequences.model_file import Fitted, pack, unpack
+from throughtime.sequences.rows import Lesson, Rows
+from throughtime.sequences.targets import Answers
+from throughtime.training import Batches, History, Training, mean_loss
+from throughtime.training.progress import Progress
+
+
+class Task(NamedTuple):
+    """What is to be learned: sequences, their answers as :class:`Lesson` keeps them, and how much each row counts."""
+
+    read: Read
+    given: Any
+    weights: Array
+
+
+class SequenceLearner(Learner):
+    """An estimator that learns from whole sequences."""
+
+    fitted_: Fitted
+    network_: Network
+    merges: ClassVar[bool] = True
+    """Whether equal rows with equal answers are learned as one, with their weights added up."""
+
+    def check(self) -> Optimizer:
+        given = self.get_params()
+        check_level(given.get("level", "char"))
+        check_truncating(given.get("truncating", "pre"))
+        if given.get("pooling", "last") not in KINDS:
+            raise ParameterError(f"pooling must be one of {known(KINDS)}, got {given['pooling']!r}")
+        return super().check()
+
+    # ------------------------------------------------------------------ learning
+
+    def _read(self, X: Any) -> Read:
+        given = self.get_params()
+        found = read(X, tokens=given["tokens"], level=given.get("level", "char"))
+        return found.cut(given.get("max_length"), given.get("truncating", "pre"))
+
+    def _learn(self, optimizer: Optimizer, task: Task, answers_of: Callable[[Lesson], Answers]) -> None:
+        """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
+        spent, seed = self._clock(), random.seed_of(self.random_state)
+        given = self.get_params()
+        encoding = self._encoding(task.read)
+        rows = task.read.content if encoding is None else encoding.rows(task.read)
+        assert isinstance(rows, Rows)
+        lesson = Lesson(rows, task.given, task.weights)
+        learned, held_out = (lesson.merged() if self.merges else lesson).split(float(given["validation"]), seed)
+        encoding = encoding or Numbers.of(learned)
+        answers = answers_of(learned)
+        sizes = sizes_of(given, len(learned))
+        cell = resolve_cell(given["cell"], given["activation"])
+        net = network(
+            given,
+            cell,
+            encoding,
+            answers,
+            sizes,
+            engine=self._engine(),
+            initializer=given["initializer"],
+            random_state=seed,
+        )
+        self._keep(
+            Fitted(
+                network=net,
+                cell=cell,
+                parameters=parameters_to_json(given),
+                encoding=encoding,
+                answers=answers,
+                history=History(answers.guesses, unit=answers.unit),
+                seed=seed,
+                sizes=sizes,
+                columns=task.read.columns,
+                names=task.read.names,
+                baseline=baseline(learned, held_out or learned, answers),
+                frequent=most_frequent(learned, encoding, answers),
+            )
+        )
+        scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
+        self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent)
+
+    def _encoding(self, found: Read) -> Encoding | None:
+        """That of symbols; numbers are standardised after a part of them was set aside."""
+        if isinstance(found.content, Rows):
+            return None
+        given = self.get_params()
+        rows = list(dict.fromkeys(map(tuple, found.content))) if self.merges else found.content
+        if given.get("characters"):
+            return Features.of(rows, given["vocab_size"])
+        return Alphabet.of(rows, given["vocab_size"])
+
+    def _keep(self, fitted: Fitted) -> None:
+        self.fitted_ = fitted
+        self.network_ = fitted.network
+        self.history_ = fitted.history
+        self.seed_ = fitted.seed
+        self.hidden_size_ = fitted.sizes.hidden_size
+        self.embedding_size_ = fitted.sizes.embedding_size
+        self.batch_size_ = fitted.sizes.batch_size
+        self.baseline_ = fitted.baseline
+        self.engine_ = fitted.network.engine.name
+        for name, value in (("n_features_in_", fitted.columns), ("feature_names_in_", fitted.names)):
+            vars(self).pop(name, None)
+            if value is not None:
+                setattr(self, name, np.array(value, object) if name == "feature_names_in_" else value)
+
+    def _train(
+        self, optimizer: Optimizer, learned: Lesson, held_out: Lesson | None, spent: Callable[[], float]
+    ) -> None:
+        given, fitted = self.get_params(), self.fitted_
+        source = self._batches(learned.spread() if self.merges else learned)
+        scored = None if held_out is None else self._batches(held_out)
+        plan, said = plan_training(self, self.network_, optimizer, source, scored, spent, fitted.seed)
+        self._say(said)
+        self.training_ = Training(
+            self.network_,
+            optimizer,
+            plan,
+            self.history_,
+            validate=lambda: math.nan if scored is None else mean_loss(self.network_, scored),
+            callbacks=[*([Progress()] if given["verbose"] else []), *given["callbacks"]],
+        )
+        self.training_.run(source.endless(fitted.seed), source.rows)
+        loss = self.validation_loss_
+        self._say(
+            fitted.baseline.in_words() if loss is None else f"validation loss {loss:.4f}; {fitted.baseline.in_words()}"
+        )
+
+    def _batches(self, lesson: Lesson) -> Batches:
+        return batches(lesson, self.fitted_.encoding, self.fitted_.sizes.batch_size)
+
+    # ------------------------------------------------------------------ predicting
+
+    def _found(self, X: Any) -> Read:
+        """The sequences to predict for."""
+        self.check_fitted()
+        found = self._read(X)
+        self._check_columns(found)
+        return found
+
+    def _outputs(self, found: Read) -> list[Array]:
+        """What the network says of each sequence; see :func:`throughtime.sequences.learning.outputs`."""
+        encoding = self.fitted_.encoding
+        return outputs(self.network_, encoding, encoding.scaled(encoding.rows(found)))
+
+    def _pooled(self, X: Any) -> Array:
+        """The outputs ``[N, K]`` for whole sequences."""
+        return np.concatenate(self._outputs(self._found(X)))
+
+    def _check_columns(self, found: Read) -> None:
+        columns, names = self.fitted_.columns, self.fitted_.names
+        if found.fixed and columns not in (None, found.columns):
+            kind = type(self).__name__
+            raise DataError(f"X has {found.columns} features, but {kind} is expecting {columns} features as input")
+        if names and found.names and names != found.names:
+            raise DataError(
+                "The feature names should match those that were passed during fit; expected the columns "
+                f"{known(names[:5])}{' and more' if len(names) > 5 else ''}, in this order"
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, TargetTags
+
+        tags = super().__sklearn_tags__()
+        tags.target_tags = TargetTags(required=True)
+        tags.input_tags = InputTags(two_d_array=True, three_d_array=True)
+        tags.non_deterministic = False
+        return tags
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model into one file; equal training gives equal bytes.
+
+        Raises
+        ------
+        OutputError
+            If the place cannot be written to, or a label is no string or number.
+        """
+        self.check_fitted()
+        files.save(path, *pack(type(self).__name__, self.fitted_))
+
+    @classmethod
+    def from_file(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
+    ) -> Self:
+        """The model that ``save`` wrote; :func:`throughtime.load` calls it."""
+        model, fitted = unpack(cls, tensors, metadata, cells, engine)
+        model._keep(fitted)
+        return model

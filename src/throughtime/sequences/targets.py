@@ -1,0 +1,331 @@
+"""Answers: labels, several of them at once, or numbers; and how much each row counts."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from throughtime import losses
+from throughtime.engine.protocol import Array
+from throughtime.errors import DataError, ParameterError, known
+from throughtime.estimator import scikit_learn
+from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
+from throughtime.sequences.encoding import Scale
+from throughtime.sequences.inputs import as_array, as_list, numbers, short
+
+LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
+
+NO_ANSWERS = "this estimator requires y to be passed, but the target y is None"
+
+
+class Answers(ABC):
+    """What is to be found: how it is given to the loss, and what outputs say."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Outputs of the network, K."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> Loss: ...
+
+    def targets(self, answers: Array) -> Array:
+        """What the loss compares with, for answers as a lesson keeps them: numbers of classes, 0s and 1s, values."""
+        return answers
+
+    @property
+    def unit(self) -> str:
+        """Of the loss."""
+        return "nats per answer"
+
+    @property
+    def guesses(self) -> int | None:
+        """How many answers there are to guess from; None for numbers."""
+        return None
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """For a model file."""
+
+
+@dataclass(frozen=True)
+class Labels(Answers):
+    """One of several labels; ``classes [K]`` holds them in order."""
+
+    classes: Array
+    kind = "labels"
+
+    @property
+    def size(self) -> int:
+        return len(self.classes)
+
+    @property
+    def loss(self) -> Loss:
+        return SoftmaxCrossEntropy()
+
+    @property
+    def guesses(self) -> int:
+        return self.size
+
+    def ids(self, labels: Array) -> Array:
+        """The numbers of the classes of labels ``[N]``; K for a label that was never seen."""
+        places = {label: place for place, label in enumerate(self.classes.tolist())}
+        return np.array([places.get(label, self.size) for label in labels.tolist()])
+
+    def probabilities(self, o: Array) -> Array:
+        """``[..., K]``, in float64."""
+        return losses.softmax(o.astype(np.float64))
+
+    def decide(self, o: Array) -> Array:
+        """The likeliest label for outputs ``[..., K]``."""
+        return np.asarray(self.classes[o.argmax(axis=-1)])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "classes": self.classes.tolist(),
+            "type": "str" if self.classes.dtype.kind == "U" else self.classes.dtype.name,
+        }
+
+
+@dataclass(frozen=True)
+class Several(Answers):
+    """Any number of K labels at once: y is ``[..., K]``, 0 or 1."""
+
+    count: int
+    kind = "several"
+
+    @property
+    def size(self) -> int:
+        return self.count
+
+    @property
+    def loss(self) -> Loss:
+        return Bernoulli()
+
+    @property
+    def guesses(self) -> int:
+        return 2
+
+    @property
+    def classes(self) -> Array:
+        """Their numbers."""
+        return np.arange(self.count)
+
+    def ids(self, labels: Array) -> Array:
+        """The 0s and 1s themselves."""
+        return labels
+
+    def probabilities(self, o: Array) -> Array:
+        """``[..., K]``, in float64: of each label by itself."""
+        o = o.astype(np.float64)
+        e = np.exp(-np.abs(o))
+        return np.asarray(np.where(o >= 0, 1.0, e) / (1.0 + e))
+
+    def decide(self, o: Array) -> Array:
+        """1 where a label is likelier than not."""
+        return np.asarray(o > 0).astype(np.int64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "count": self.count}
+
+
+@dataclass(frozen=True)
+class Values(Answers):
+    """Numbers ``[N, K]``, standardised; ``flat`` where y was ``[N]``."""
+
+    scale: Scale
+    loss_name: str
+    flat: bool
+    kind = "values"
+
+    @property
+    def size(self) -> int:
+        return len(self.scale.mean)
+
+    @property
+    def loss(self) -> Loss:
+        return LOSSES[self.loss_name]
+
+    @property
+    def unit(self) -> str:
+        return f"{self.loss_name} error of standardised numbers"
+
+    def targets(self, answers: Array) -> Array:
+        return self.scale.forth(answers)
+
+    def decode(self, o: Array) -> Array:
+        """The numbers that outputs ``[N, K]`` stand for."""
+        values = self.scale.back(o.astype(np.float64))
+        return values[:, 0] if self.flat else values
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "flat": self.flat}
+
+
+def read_labels(y: Any, what: str = "y") -> Array:
+    """Labels ``[N]``, or 0s and 1s ``[N, K]``.
+
+    Raises
+    ------
+    DataError
+        If there is none, they are of no such shape, or numbers that are no labels.
+    """
+    if y is None:
+        raise DataError(NO_ANSWERS)
+    labels = _as_array(as_list(y, what))
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        category = scikit_learn("DataConversionWarning") or UserWarning
+        message = "A column-vector y was passed when a 1d array was expected; its one column is taken"
+        warnings.warn(message, category, stacklevel=4)
+        labels = labels[:, 0]
+    if labels.ndim not in (1, 2) or not len(labels):
+        raise DataError(f"{what} must be labels [N], or 0s and 1s [N, K], got the shape {list(labels.shape)}")
+    _check_labels(labels, what)
+    if labels.ndim == 2:
+        return _zeros_and_ones(labels, what)
+    return labels
+
+
+def read_values(y: Any) -> Array:
+    """Numbers ``[N]`` or ``[N, K]``, in float64.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one is no finite number.
+    """
+    if y is None:
+        raise DataError(NO_ANSWERS)
+    try:
+        array = as_array(as_list(y, "y"))
+    except ValueError:
+        raise DataError("y must be numbers [N] or [N, K], got lists of different lengths") from None
+    values = numbers(array, "y")
+    if values.ndim not in (1, 2) or 0 in values.shape:
+        raise DataError(f"y must be numbers [N] or [N, K], got the shape {list(values.shape)}")
+    return values
+
+
+def classes_of(labels: Array) -> Array:
+    """The different labels in order; those of several types type by type.
+
+    Raises
+    ------
+    DataError
+        If there is one only.
+    """
+    different = set(labels.tolist())
+    try:
+        order = sorted(different)
+    except TypeError:
+        order = sorted(different, key=lambda label: (type(label).__name__, repr(label)))
+    if len(order) < 2:
+        raise DataError(f"y holds one class only, {short(order[0])}; at least two classes are needed")
+    return _filled(order, labels.dtype)
+
+
+def _as_array(y: Any) -> Array:
+    """An array of labels; a list of labels of several types stays what it is."""
+    if isinstance(y, np.ndarray):
+        return y
+    kinds = {bool if isinstance(v, (bool, np.bool_)) else str if isinstance(v, str) else type(v) for v in y}
+    if len(kinds) > 1 and (str in kinds or bool in kinds):
+        return _filled(y, np.dtype(object))
+    try:
+        return np.asarray(y)
+    except ValueError:
+        raise DataError("y must be labels [N], or 0s and 1s [N, K], got lists of different lengths") from None
+
+
+def _filled(values: Sequence[Any], dtype: Any) -> Array:
+    found = np.empty(len(values), dtype)
+    found[:] = values
+    return found
+
+
+def _check_labels(labels: Array, what: str) -> None:
+    if labels.dtype.kind == "c":
+        raise DataError(f"Complex data not supported: {what} is {labels.dtype}")
+    if labels.dtype.kind == "f":
+        numbers(labels, what)
+        if (labels != np.round(labels)).any():
+            raise DataError(f"Unknown label type: continuous. {what} holds fractions; a regressor predicts those")
+    if labels.dtype.kind == "O":
+        for row, label in enumerate(labels.flat):
+            if label is None or label != label or not isinstance(label, Hashable):
+                raise DataError(f"{what} holds {short(label)} in row {row}, which is no label")
+
+
+def _zeros_and_ones(labels: Array, what: str) -> Array:
+    strange = np.argwhere((labels != 0) & (labels != 1)) if labels.dtype.kind in "biufO" else [(0, 0)]
+    if len(strange):
+        row, column = strange[0]
+        raise DataError(
+            f"Unknown label type: {what} of shape {list(labels.shape)} must be 0s and 1s, one column for each label; "
+            f"row {row}, column {column} is {short(labels[row, column])}"
+        )
+    return labels.astype(np.int64)
+
+
+def check_same_number(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
+    """Raises :class:`DataError` unless both have as many rows."""
+    if len(X) != len(y):
+        raise DataError(f"{names[0]} has {len(X)} rows and {names[1]} has {len(y)}; they must be as many")
+
+
+def read_weights(sample_weight: Any, rows: int) -> Array:
+    """How much each row counts, ``[N]`` in float64; all alike where nothing is said.
+
+    Raises
+    ------
+    DataError
+        If they are not as many as rows, one is negative or no finite number, or all are 0.
+    """
+    if sample_weight is None:
+        return np.ones(rows)
+    weights = numbers(as_list(sample_weight, "sample_weight"), "sample_weight")
+    if weights.shape != (rows,):
+        raise DataError(f"sample_weight must have one number for each of {rows} rows, got {list(weights.shape)}")
+    if (weights < 0).any():
+        row = int(np.argmax(weights < 0))
+        raise DataError(f"sample_weight must not be negative: row {row} has {weights[row]:g}")
+    if not weights.any():
+        raise DataError("sample_weight is zero for every row; nothing would be learned")
+    return weights
+
+
+def weights_of_rows(class_weight: Any, answers: Labels | Several, ids: Array, weights: Array) -> Array:
+    """How much rows count for their classes, ``[N]``; see the parameter ``class_weight``.
+
+    ``ids [N]`` are the numbers of their classes, ``weights [N]`` how much they count for themselves.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither None, "balanced", nor a dict from classes to numbers above 0; or several classes may hold.
+    """
+    if class_weight is None:
+        return np.ones(len(ids))
+    if isinstance(answers, Several):
+        raise ParameterError("class_weight is for one class a row; where several may hold, use sample_weight")
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counted = np.bincount(ids, weights, answers.size)
+        return np.asarray((counted.sum() / answers.size / counted)[ids])
+    if not isinstance(class_weight, Mapping):
+        raise ParameterError(f"class_weight must be None, 'balanced' or a dict, got {class_weight!r}")
+    labels = answers.classes.tolist()
+    for label, weight in class_weight.items():
+        if label not in labels:
+            raise ParameterError(f"class_weight names {label!r}, which is no class of y; it has {known(labels[:10])}")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not 0 < weight < np.inf:
+            raise ParameterError(f"class_weight must be numbers above 0, got {weight!r} for {label!r}")
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])[ids]
