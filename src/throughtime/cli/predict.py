@@ -49,5 +49,40 @@ def _forecast(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
     return found
 
 
-PREDICTORS: dict[str, Callable[[Any, Path, str], Mapping[str, Any]]] = {"Forecaster": _forecast}
+def _classify(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
+    """The label and the probability of each, or the value."""
+    from throughtime.cli.sequences import sequences_of
+    from throughtime.cli.tables import read_table
+
+    names = model.fitted_.names
+    if names is None:
+        raise ParameterError("the model was not made from a table; apply it in Python, with throughtime.load")
+    sequences = sequences_of(read_table(data, encoding), list(names), text=model.fitted_.columns is None)
+    found = model.predict(sequences)
+    if not hasattr(model, "predict_proba"):
+        return {"value": found}
+    chances = model.predict_proba(sequences)
+    of_classes = {f"p_{name}": chances[:, place] for place, name in enumerate(model.classes_.tolist())}
+    return {"label": found, **of_classes}
+
+
+def _tag(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
+    """A row for each token: its sentence, counted from 1, the token and its tag."""
+    from throughtime.cli.conll import read_conll
+
+    tokens, _ = read_conll(data, encoding, tagged=False)
+    tags = model.predict(tokens)
+    return {
+        "sentence": [number for number, some in enumerate(tokens, start=1) for _ in some],
+        "token": [token for some in tokens for token in some],
+        "tag": [tag for some in tags for tag in some],
+    }
+
+
+PREDICTORS: dict[str, Callable[[Any, Path, str], Mapping[str, Any]]] = {
+    "Forecaster": _forecast,
+    "SequenceClassifier": _classify,
+    "SequenceRegressor": _classify,
+    "SequenceTagger": _tag,
+}
 """What makes columns of answers from a file of new data, by the kind of model."""

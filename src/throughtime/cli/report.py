@@ -89,13 +89,17 @@ def about(model: Any) -> dict[str, Any]:
         roles = {name: value for name, value in asdict(model.fitted_.roles).items() if value}
         known = {"horizon": model.horizon, "frequency": model.fitted_.frequency, "season": model.season_}
         return {**roles, **known, "series_learned": len(model.fitted_.names), "coverage": model.coverage_}
-    return {}
+    return {"classes": [str(name) for name in getattr(model, "classes_", [])]}
 
 
 def about_in_words(model: Any) -> str:
     """The same in a few words."""
     if type(model).__name__ == "TextGenerator":
         return f"{len(model.vocabulary_)} symbols ({model.level})"
+    if type(model).__name__ != "Forecaster":
+        classes = [str(name) for name in getattr(model, "classes_", [])]
+        answers = f"{len(classes)} labels: {', '.join(classes[:10])}" if classes else "values"
+        return f"{answers}; {model.baseline_.in_words()}"
     found = model.fitted_
     return (
         f"{', '.join(found.roles.target)} {model.horizon} steps ahead, learned from {len(found.names):,} series; "

@@ -113,6 +113,10 @@ class SequenceLearner(Learner):
             return Features.of(rows, given["vocab_size"])
         return Alphabet.of(rows, given["vocab_size"])
 
+    def name_columns(self, names: Sequence[str]) -> None:
+        """Says what the columns are called that were learned from, where they came without names."""
+        self._keep(self.fitted_._replace(names=tuple(names)))
+
     def _keep(self, fitted: Fitted) -> None:
         self.fitted_ = fitted
         self.network_ = fitted.network

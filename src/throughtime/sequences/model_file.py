@@ -44,7 +44,7 @@ class Fitted(NamedTuple):
     columns: int | None
     """The length of the rows of a 2-D array; None where it may be any."""
     names: tuple[str, ...] | None
-    """Of the columns of a table."""
+    """Of the columns of a table; of texts, the one that they stood in."""
     baseline: Baseline
     frequent: Array | None = None
     """Of a tagger of symbols: the most frequent tag of each, that of all behind them."""
@@ -239,7 +239,11 @@ def _columns(stored: Any) -> int | None:
 def _names(stored: Any, columns: int | None) -> tuple[str, ...] | None:
     if stored is None:
         return None
-    if not isinstance(stored, list) or len(stored) != columns or not all(isinstance(name, str) for name in stored):
+    if (
+        not isinstance(stored, list)
+        or len(stored) != (columns or 1)
+        or not all(isinstance(name, str) for name in stored)
+    ):
         raise ModelFileError("the model file is damaged: its columns and their names differ")
     return tuple(stored)
 

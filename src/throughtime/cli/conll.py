@@ -1,0 +1,43 @@
+"""Sentences in files: a token and its tag on each line, an empty line behind each sentence, as CoNLL's shared tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from throughtime.errors import DataError
+
+
+def read_conll(path: Path, encoding: str = "utf-8", *, tagged: bool = True) -> tuple[list[list[str]], list[list[str]]]:
+    """The tokens of each sentence, the first word of each line, and its tags, the last ones.
+
+    Lines that begin with ``#`` or ``-DOCSTART-`` are left out. ``tagged=False`` wants no tags.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, holds no sentence, or a line has a token without a tag.
+    """
+    try:
+        lines = path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig")).splitlines()
+    except (UnicodeDecodeError, LookupError) as error:
+        raise DataError(f"{str(path)!r} is no text in {encoding}: {error}; give its encoding (--encoding)") from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    tokens: list[list[str]] = [[]]
+    tags: list[list[str]] = [[]]
+    for number, line in enumerate(lines, start=1):
+        words = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            tokens.append([])
+            tags.append([])
+        elif not line.startswith(("# ", "-DOCSTART-")):
+            if tagged and len(words) < 2:
+                raise DataError(
+                    f"{str(path)!r}, line {number}: the token {words[0]!r} has no tag; expected a token and its tag, "
+                    "with a space or tab between them"
+                )
+            tokens[-1].append(words[0])
+            tags[-1].append(words[-1])
+    if not any(tokens):
+        raise DataError(f"{str(path)!r} has no sentence; expected a token and its tag on each line")
+    return [some for some in tokens if some], [some for some in tags if some]

@@ -1,0 +1,133 @@
+"""The commands that classify whole sequences and tag their elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from throughtime.cli.base import Encoding, Json, answer, cell_of, command
+from throughtime.cli.options import with_options
+from throughtime.errors import DataError, ParameterError, known
+from throughtime.parameters import CLASSIFIER, TAGGER
+
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
+Columns = Mapping[str, Any]
+
+
+@command
+@with_options({name: parameter for name, parameter in CLASSIFIER.items() if name not in ("tokens", "class_weight")})
+def classify(
+    data: Annotated[Path, typer.Argument(metavar="TRAIN", help="a table in CSV, TSV, JSON lines or Parquet")],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="what is to be found")],
+    output: Output,
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="the texts; without it all other columns are steps of numbers")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(metavar="FILE", help="a table to score, which is not learned")] = None,
+    balanced: Annotated[bool, typer.Option("--balanced", help="rare labels count as much as frequent ones")] = False,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    **parameters: Any,
+) -> None:
+    """Learn which label a text, or a row of numbers, has."""
+    from throughtime.cli.tables import read_table
+    from throughtime.files import check_output
+    from throughtime.sequences import SequenceClassifier
+
+    check_output(output)
+    table = read_table(data, encoding)
+    names = [text] if text is not None else [name for name in table if name != label]
+    labels = labels_of(table, label)
+    parameters["cell"] = cell_of(parameters["cell"])
+    class_weight = "balanced" if balanced else None
+    model = SequenceClassifier(**parameters, class_weight=class_weight, verbose=0 if quiet else 1)
+    model.fit(sequences_of(table, names, text=text is not None), labels)
+    model.name_columns(names)
+    model.save(output)
+    report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
+    words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
+    if test is not None:
+        new = read_table(test, encoding)
+        answers = labels_of(new, label)
+        found = model.score(sequences_of(new, names, text=text is not None), answers)
+        values, counts = np.unique(labels, return_counts=True)
+        usual = values[counts.argmax()]
+        majority = float(np.mean(answers == usual))
+        report |= {"rows": len(answers), "accuracy": found, "baseline": majority}
+        words += f"\n{test}: accuracy {found:.3f}, always {str(usual)!r} {majority:.3f} ({len(answers):,} rows)"
+    answer(report, as_json, words)
+
+
+@command
+@with_options({name: parameter for name, parameter in TAGGER.items() if name != "tokens"})
+def tag(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="TRAIN", help="a token and its tag on each line, an empty line behind each sentence"),
+    ],
+    output: Output,
+    test: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to score, which is not learned")] = None,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    **parameters: Any,
+) -> None:
+    """Learn a tag for each token of a sentence."""
+    from throughtime.cli.conll import read_conll
+    from throughtime.files import check_output
+    from throughtime.sequences import SequenceTagger
+
+    check_output(output)
+    tokens, tags = read_conll(data, encoding)
+    parameters["cell"] = cell_of(parameters["cell"])
+    model = SequenceTagger(**parameters, verbose=0 if quiet else 1).fit(tokens, tags)
+    model.save(output)
+    report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
+    words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
+    if test is not None:
+        found = model.report(*read_conll(test, encoding))
+        report |= {"accuracy": found.accuracy, "baseline": found.baseline}
+        report |= {"f1": None if found.names is None else found.names.f1}
+        words += f"\n{test}:\n{found}"
+    answer(report, as_json, words)
+
+
+def labels_of(table: Columns, label: str) -> Any:
+    """The column of labels; numbers that are whole as integers."""
+    values = np.asarray(column_of(table, label))
+    if values.dtype.kind == "f":
+        missing = np.nonzero(np.isnan(values))[0]
+        if len(missing):
+            raise DataError(f"column {label!r}, row {missing[0] + 1}: the label is missing")
+        return values.astype(np.int64) if (values == np.floor(values)).all() else values
+    return values
+
+
+def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
+    """The texts of one column, or the numbers of some: ``[N, T]``."""
+    from throughtime.series.tables import numbers
+
+    if text:
+        return [str(cell) for cell in column_of(table, names[0])]
+    if not names:
+        raise ParameterError("there is no column besides the label; name the one with the texts (--text)")
+    return np.stack([numbers(column_of(table, name), name) for name in names], axis=1)
+
+
+def column_of(table: Columns, name: str) -> Any:
+    """A column.
+
+    Raises
+    ------
+    DataError
+        If there is none of this name.
+    """
+    if name not in table:
+        raise DataError(f"there is no column {name!r}; the columns are {known(table)}")
+    return table[name]
