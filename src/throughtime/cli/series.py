@@ -55,7 +55,8 @@ def forecast(
     if to is not None:
         check_table(to)
     parameters["cell"] = cell_of(parameters["cell"])
-    parameters |= {"target": target, "past": past, "future": future, "static": static}
+    columns = {"target": target, "past": past, "future": future, "static": static}
+    parameters |= {name: found[0] if found and len(found) == 1 else found for name, found in columns.items()}
     if quantile:
         parameters["quantiles"] = tuple(quantile)
     model = Forecaster(**parameters, verbose=0 if quiet else 1)

@@ -1,0 +1,193 @@
+"""The commands forecast, classify, tag and predict: a thin view of the library."""
+
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+
+from throughtime import Forecaster, SequenceClassifier, load
+from throughtime.cli.tables import read_table
+
+QUICK = ("--hidden-size", "8", "--max-steps", "30", "--seed", "1", "-q")
+
+
+def last_line(result):
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def sales(tmp_path):
+    """Two shops, 60 months each, the last three with the promotion alone."""
+    rng = np.random.default_rng(1)
+    lines = ["month,shop,sales,promotion"]
+    for shop, size in (("north", 10), ("south", 1000)):
+        for t in range(60):
+            month = np.datetime64("2015-01", "M") + t
+            promotion = int(rng.random() < 0.3)
+            value = size * (3 + np.sin(t * np.pi / 6) + promotion + 0.1 * rng.normal())
+            lines.append(f"{month}-01,{shop},{'' if t > 56 else f'{value:.3f}'},{promotion}")
+    path = tmp_path / "sales.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+COLUMNS = ("--target", "sales", "--future", "promotion", "--time", "month", "--series", "shop", "--horizon", "3")
+
+
+def test_forecast_is_what_the_library_forecasts(cli, sales, tmp_path):
+    report = last_line(
+        cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK, "--to", "f.csv", "--plot", "f.png", "--json")
+    )
+    expected = Forecaster(
+        3,
+        target="sales",
+        future="promotion",
+        time="month",
+        series="shop",
+        hidden_size=8,
+        max_steps=30,
+        random_state=1,
+        verbose=0,
+    )
+    table = read_table(sales)
+    expected.fit(table).save(tmp_path / "expected")
+    assert (tmp_path / "m").read_bytes() == (tmp_path / "expected").read_bytes()
+    found = read_table(tmp_path / "f.csv")
+    assert list(found) == ["shop", "month", "sales", "sales_0.1", "sales_0.9"]
+    assert found["month"][:3] == ["2019-10-01", "2019-11-01", "2019-12-01"]
+    np.testing.assert_allclose(found["sales"], expected.predict()["sales"], rtol=1e-9)
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert set(report["scores"]) == {"network", "naive", "seasonal naive", "drift"}
+    assert set(report["scores"]["network"]) == {"rmse", "mae", "smape", "mase", "pinball", "coverage"}
+    assert report["wins"] == (report["scores"]["network"]["mae"] < report["scores"][report["best_baseline"]]["mae"])
+
+
+def test_a_forecast_is_never_scored_alone(cli, sales):
+    result = cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK, "--folds", "2")
+    assert result.exit_code == 0, result.stderr
+    assert "2 forecasts of the past" in result.stdout
+    assert all(name in result.stdout for name in ("network", "naive", "seasonal naive", "drift", "that of the best"))
+
+
+def test_predict_forecasts_with_a_model(cli, sales, tmp_path):
+    assert cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK, "--to", "f.csv").exit_code == 0
+    assert last_line(cli("predict", "m", sales, "--to", "again.csv", "--json")) == {"rows": 6, "to": "again.csv"}
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "f.csv").read_bytes()
+    assert cli("predict", "m", sales).stdout == (tmp_path / "f.csv").read_text()
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    """Texts with one word that tells."""
+    draws = random.Random(1)
+    rows = []
+    for _ in range(120):
+        good = draws.random() < 0.6
+        words = draws.choices(["the", "film", "was", "long", "and", "it", "had", "music"], k=6)
+        words.insert(draws.randrange(7), "great" if good else "awful")
+        rows.append(f"{' '.join(words)},{'good' if good else 'bad'}")
+    path = tmp_path / "reviews.csv"
+    path.write_text("\n".join(["review,sentiment", *rows]), encoding="utf-8")
+    return path
+
+
+def test_classify_texts(cli, reviews, tmp_path):
+    options = ("--text", "review", "--label", "sentiment", "--level", "word")
+    report = last_line(cli("classify", reviews, "-o", "m", *options, "--seed", "1", "-q", "--test", reviews, "--json"))
+    assert report["classes"] == ["bad", "good"]
+    assert report["accuracy"] > 0.95 > report["baseline"] > 0.5
+    assert cli("predict", "m", reviews, "--to", "found.csv").exit_code == 0
+    found, table = read_table(tmp_path / "found.csv"), read_table(reviews)
+    assert list(found) == ["label", "p_bad", "p_good"]
+    assert np.mean(np.array(found["label"]) == np.array(table["sentiment"])) == report["accuracy"]
+    np.testing.assert_allclose(found["p_bad"] + found["p_good"], 1, atol=1e-6)
+
+
+def test_classify_rows_of_numbers_as_the_library_does(cli, tmp_path):
+    X = np.random.default_rng(1).normal(size=(80, 3)).round(3)
+    y = (X.sum(axis=1) > 0).astype(int)
+    lines = ["first,second,third,label", *(f"{a},{b},{c},{label}" for (a, b, c), label in zip(X, y, strict=True))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert cli("classify", "rows.csv", "--label", "label", "-o", "m", *QUICK).exit_code == 0
+    expected = SequenceClassifier(hidden_size=8, max_steps=30, random_state=1).fit(X, y)
+    model = load(tmp_path / "m")
+    assert model.feature_names_in_.tolist() == ["first", "second", "third"]
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    draws = random.Random(1)
+    lines = []
+    for _ in range(60):
+        lines += [f"{word} O" for word in draws.choices(["the", "man", "went", "to", "a", "town"], k=5)]
+        lines += [f"{draws.choice(['Anna', 'Bob'])} B-PER", f"{draws.choice(['Smith', 'Jones'])} I-PER", ""]
+    path = tmp_path / "train.conll"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_tag_sentences(cli, sentences, tmp_path):
+    report = last_line(cli("tag", sentences, "-o", "m", "--seed", "1", "-q", "--test", sentences, "--json"))
+    assert report["tags"] == ["B-PER", "I-PER", "O"]
+    assert report["accuracy"] > 0.95
+    assert report["f1"] > 0.95
+    (tmp_path / "new.txt").write_text("the\nman\n\nBob\nJones\n", encoding="utf-8")
+    result = cli("predict", "m", "new.txt")
+    assert result.stdout.splitlines() == [
+        "sentence,token,tag",
+        "1,the,O",
+        "1,man,O",
+        "2,Bob,B-PER",
+        "2,Jones,I-PER",
+    ]
+
+
+def test_info_tells_what_a_model_is_for(cli, sales, reviews, sentences):
+    cli("forecast", sales, "-o", "f", *COLUMNS, *QUICK)
+    cli("classify", reviews, "-o", "c", "--text", "review", "--label", "sentiment", *QUICK)
+    cli("tag", sentences, "-o", "t", *QUICK)
+    assert "sales 3 steps ahead, learned from 2 series; season 12" in cli("info", "f").stdout
+    assert "2 labels: bad, good" in cli("info", "c").stdout
+    assert "3 labels: B-PER, I-PER, O" in cli("info", "t").stdout
+    assert last_line(cli("info", "f", "--json"))["season"] == 12
+    assert last_line(cli("info", "t", "--json"))["classes"] == ["B-PER", "I-PER", "O"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["forecast", "sales.csv", "--target", "sale"], "there is no column 'sale'; the columns are 'month', 'shop'"),
+        (["forecast", "sales.csv", "--target", "shop"], "column 'shop', row 1: 'north' is no number"),
+        (
+            ["forecast", "sales.csv", "--target", "sales", "--time", "month"],
+            "the times of the series have a duplicate|do not increase",
+        ),
+        (["forecast", "none.csv"], "there is no file 'none.csv'"),
+        (["forecast", "sales.csv", "--target", "sales", "--to", "a.xls"], "ends in no form of a table"),
+        (["forecast", "sales.csv", "--target", "sales", "--series", "shop", "--horizon", "100"], "plus the horizon"),
+        (["classify", "reviews.csv", "--label", "mood"], "there is no column 'mood'"),
+        (["classify", "reviews.csv", "--label", "sentiment"], "column 'review', row 1: .* is no number"),
+        (["tag", "reviews.csv"], "line 1: the token 'review,sentiment' has no tag"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(cli, sales, reviews, tmp_path, words, message):
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = cli(*words, "-o", "m", *QUICK)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert re.search(message, result.stderr), result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_each_command_says_what_a_model_is_for(cli, sales):
+    cli("forecast", sales, "-o", "f", *COLUMNS, *QUICK)
+    result = cli("sample", "f")
+    assert result.exit_code == 2
+    assert (
+        "holds a Forecaster, and this command is for a TextGenerator; `throughtime predict` is for yours"
+        in result.stderr
+    )

@@ -1,0 +1,89 @@
+"""Tables in files: what is read is what was written, and what is no table is refused in one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+
+from throughtime.cli.tables import read_table, write_table
+from throughtime.errors import DataError, OutputError
+
+COLUMNS = {
+    "name": ["a", "b, c", 'd"e'],
+    "y": [1.5, np.nan, -2.0],
+    "day": np.array(["2024-02-28", "2024-02-29", "2024-03-01"], "datetime64[s]"),
+}
+READ = {"name": ["a", "b, c", 'd"e'], "y": [1.5, None, -2.0], "day": ["2024-02-28", "2024-02-29", "2024-03-01"]}
+
+
+def plain(columns):
+    return {
+        name: [None if value != value else value for value in np.asarray(column).tolist()]
+        for name, column in columns.items()
+    }
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_what_is_written_is_read_again(tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    write_table(path, COLUMNS)
+    assert plain(read_table(path)) == READ
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,x\n2,y\n", "a;b\n1;x\n2;y\n", "a\tb\n1\tx\n2\ty\n", "\ufeffa,b\r\n1,x\r\n\r\n2,y"]
+)
+def test_the_delimiter_is_found_in_the_first_line(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert plain(read_table(path)) == {"a": [1.0, 2.0], "b": ["x", "y"]}
+
+
+def test_lines_of_json_may_lack_a_value(tmp_path):
+    path = tmp_path / "table.jsonl"
+    path.write_text('{"a": 1}\n\n{"a": 2, "b": "x"}\n', encoding="utf-8")
+    assert plain(read_table(path)) == {"a": [1.0, 2.0], "b": [None, "x"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "", "is empty; its first line should name the columns"),
+        ("a.csv", "a,b\n", "has no rows below its first line"),
+        ("a.csv", "a,b\n1,2\n3\n", "line 3: 1 cells, where the first line names 2 columns"),
+        ("a.csv", "a,a\n1,2\n", "has two columns of one name"),
+        ("a.jsonl", "[1]\n", "line 1: each line should be a JSON object"),
+        ("a.jsonl", '{"a": 1}\n{"a"\n', "line 2: no JSON"),
+        ("a.jsonl", "\n", "is empty; each line should be a JSON object"),
+        ("a.parquet", "nothing", "is no Parquet file"),
+    ],
+)
+def test_what_is_no_table(tmp_path, name, text, message):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_table(path)
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path):
+    with pytest.raises(DataError, match="there is no file"):
+        read_table(tmp_path / "none.csv")
+    path = tmp_path / "latin.csv"
+    path.write_bytes("a\né\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"is no text in utf-8.*--encoding"):
+        read_table(path)
+    assert read_table(path, "latin-1") == {"a": ["é"]}
+
+
+def test_an_ending_that_is_no_table(tmp_path):
+    with pytest.raises(
+        OutputError, match=r"ends in no form of a table; choose '.csv', '.tsv', '.jsonl' and '.parquet'"
+    ):
+        write_table(tmp_path / "table.xls", COLUMNS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_in_json_are_numbers(tmp_path):
+    path = tmp_path / "table.jsonl"
+    write_table(path, {"n": np.arange(2), "y": np.array([0.1, np.nan])})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"n": 0, "y": 0.1}, {"n": 1, "y": None}]
