@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from throughtime.errors import ParameterError
-from throughtime.parameters import PARAMETERS, SAMPLING, Parameter
+from throughtime.parameters import CLASSIFIER, PARAMETERS, REGRESSOR, SAMPLING, TAGGER, Parameter
 
-TABLE = dict(PARAMETERS) | dict(SAMPLING)
+TABLES = {"text": PARAMETERS, "sampling": SAMPLING, "classifier": CLASSIFIER, "regressor": REGRESSOR, "tagger": TAGGER}
+TABLE = {f"{name} of {table}": found for table, content in TABLES.items() for name, found in content.items()}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -83,5 +84,13 @@ def test_a_number_too_large_for_a_float_is_refused(kind):
         Parameter(1, "", kind).check("it", 10**400)
 
 
-def test_the_tables_share_no_name():
+def test_the_tables_of_one_command_share_no_name():
     assert not PARAMETERS.keys() & SAMPLING.keys()
+
+
+@pytest.mark.parametrize("table", [CLASSIFIER, REGRESSOR, TAGGER])
+def test_a_parameter_of_several_estimators_is_the_same(table):
+    """What is allowed is; the default may differ."""
+    for name in table.keys() & PARAMETERS.keys():
+        ours, shared = table[name], PARAMETERS[name]
+        assert (ours.kind, ours.low, ours.high) == (shared.kind, shared.low, shared.high)

@@ -61,10 +61,15 @@ class SequenceLearner(Learner):
         found = read(X, tokens=given["tokens"], level=given.get("level", "char"))
         return found.cut(given.get("max_length"), given.get("truncating", "pre"))
 
-    def _learn(self, optimizer: Optimizer, task: Task, answers_of: Callable[[Lesson], Answers]) -> None:
+    def _learn(
+        self,
+        optimizer: Optimizer,
+        spent: Callable[[], float],
+        task: Task,
+        answers_of: Callable[[Lesson], Answers],
+    ) -> None:
         """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
-        spent, seed = self._clock(), random.seed_of(self.random_state)
-        given = self.get_params()
+        given, seed = self.get_params(), random.seed_of(self.random_state)
         encoding = self._encoding(task.read)
         rows = task.read.content if encoding is None else encoding.rows(task.read)
         assert isinstance(rows, Rows)

@@ -216,14 +216,14 @@ class SequenceTagger(SequenceLearner):
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
-        optimizer = self.check()
+        optimizer, spent = self.check(), self._clock()
         found = self._read(X)
         if self.characters and isinstance(found.content, Rows):
             raise ParameterError("characters=True is for tokens, but X holds numbers")
         tags = read_tags(found, y)
         answers = Several(tags.values.shape[1]) if tags.values.ndim == 2 else Labels(classes_of(tags.values))
         given = tags.of_same_bounds(answers.ids(tags.values))
-        self._learn(optimizer, Task(found, given, np.ones(len(found))), lambda lesson: answers)
+        self._learn(optimizer, spent, Task(found, given, np.ones(len(found))), lambda lesson: answers)
         return self
 
     def _keep(self, fitted: Fitted) -> None:
