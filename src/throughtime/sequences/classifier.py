@@ -239,7 +239,7 @@ class SequenceClassifier(SequenceLearner):
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
         optimizer, spent = self.check(), self._clock()
-        found, labels = self._read(X), read_labels(y)
+        found, labels = self._read(X, self.get_params()), read_labels(y)
         check_same_number(found, labels)
         weights = read_weights(sample_weight, len(labels))
         counted = np.flatnonzero(weights)

@@ -236,7 +236,7 @@ class SequenceRegressor(SequenceLearner):
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
         optimizer, spent = self.check(), self._clock()
-        found, values = self._read(X), read_values(y)
+        found, values = self._read(X, self.get_params()), read_values(y)
         check_same_number(found, values)
         weights = read_weights(sample_weight, len(values))
         counted = np.flatnonzero(weights)
