@@ -53,3 +53,14 @@ throughtime.load({str(tmp_path / "model.safetensors")!r}).predict("to be")
 print(*(set({HEAVY!r}) & sys.modules.keys()))
 """
     assert fresh(code) == []
+
+
+def test_sequences_load_nothing_heavy(tmp_path):
+    code = f"""
+import sys, throughtime
+model = throughtime.SequenceClassifier(hidden_size=4, max_steps=2).fit([[1, 2], [3]], ["a", "b"])
+model.save({str(tmp_path / "model.safetensors")!r})
+throughtime.load({str(tmp_path / "model.safetensors")!r}).score([[1, 2], [3]], ["a", "b"])
+print(*(set({HEAVY!r}) & sys.modules.keys()))
+"""
+    assert fresh(code) == []

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from throughtime.errors import ParameterError
-from throughtime.parameters import PARAMETERS, SAMPLING, Parameter
+from throughtime.parameters import CLASSIFIER, FORECASTER, PARAMETERS, REGRESSOR, SAMPLING, TAGGER, Parameter
 from throughtime.text import lesson, sizing
 
-TABLE = dict(PARAMETERS) | dict(SAMPLING)
+TABLES = {
+    "text": PARAMETERS,
+    "sampling": SAMPLING,
+    "forecaster": FORECASTER,
+    "classifier": CLASSIFIER,
+    "regressor": REGRESSOR,
+    "tagger": TAGGER,
+}
+TABLE = {f"{name} of {table}": found for table, content in TABLES.items() for name, found in content.items()}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -89,5 +97,13 @@ def test_the_meanings_name_the_sizes_that_are_chosen():
     assert f"of {lesson.WHOLE_DOCUMENTS} documents" in PARAMETERS["validation"].meaning
 
 
-def test_the_tables_share_no_name():
+def test_the_tables_of_one_command_share_no_name():
     assert not PARAMETERS.keys() & SAMPLING.keys()
+
+
+@pytest.mark.parametrize("table", [FORECASTER, CLASSIFIER, REGRESSOR, TAGGER])
+def test_a_parameter_of_several_estimators_is_the_same(table):
+    """What is allowed is; the default may differ."""
+    for name in table.keys() & PARAMETERS.keys():
+        ours, shared = table[name], PARAMETERS[name]
+        assert (ours.kind, ours.low, ours.high) == (shared.kind, shared.low, shared.high)

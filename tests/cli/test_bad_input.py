@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.cli.conftest import SMALL
+from tests.sequences.material import classifier_of_strings
 
 from throughtime import TextGenerator, errors, load
 from throughtime.errors import DataError
@@ -36,6 +37,7 @@ def files(tmp_path, model):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
+    classifier_of_strings().save(tmp_path / "classifier.safetensors")
     return snapshot(tmp_path)
 
 
@@ -190,6 +192,7 @@ OTHERS = [
     ("sample folder", "there is no model file 'folder'"),
     ("sample empty.txt", "'empty.txt' is damaged or not a model file"),
     ("sample random.safetensors", "'random.safetensors' is damaged or not a model file"),
+    ("sample classifier.safetensors", "'classifier.safetensors' holds a SequenceClassifier; here a TextGenerator is"),
     ("sample foreign.safetensors", "'foreign.safetensors' is a safetensors file, but not a model of throughtime"),
     ("sample trained.safetensors --length -1", "length must be an integer of at least 0, got -1"),
     ("sample trained.safetensors --temperature 0", "temperature must be a number above 0, got 0.0"),

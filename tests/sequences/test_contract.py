@@ -18,7 +18,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 from tests.sequences.material import MODELS, SMALL, WORDS, X_RAGGED, Y_RAGGED, outputs
 
-from throughtime import SequenceClassifier, SequenceRegressor, SequenceTagger, cells
+from throughtime import SequenceClassifier, SequenceRegressor, SequenceTagger, cells, load
 from throughtime.errors import NotFittedError, ParameterError
 from throughtime.parameters import CLASSIFIER, REGRESSOR, TAGGER
 
@@ -110,6 +110,15 @@ def test_fit_changes_no_parameter_and_no_data(name):
     assert fresh.fit(X, y) is fresh
     assert fresh.get_params() == given
     assert all(np.array_equal(a, b) for a, b in zip([*X, *y], [*before[0], *before[1]], strict=True))
+
+
+def test_parameters_that_were_changed_after_fit_do_not_spoil_predictions(tmp_path):
+    model = SequenceClassifier(**SMALL, max_length=3).fit(X_RAGGED, Y_RAGGED)
+    before = model.predict_proba(X_RAGGED)
+    model.set_params(max_length=1, truncating="post", tokens=True, hidden_size=3, pooling="max", cell="gru")
+    assert np.array_equal(model.predict_proba(X_RAGGED), before)
+    model.save(tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").predict_proba(X_RAGGED), before)
 
 
 BAD = [

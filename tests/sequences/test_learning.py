@@ -14,7 +14,7 @@ def test_the_first_symbol_is_remembered_to_the_end():
     rng = np.random.default_rng(0)
     X = [rng.integers(0, 2, rng.integers(5, 15)) for _ in range(300)]
     y = [x[0] for x in X]
-    model = SequenceClassifier(tokens=True, random_state=0).fit(X[:200], y[:200])
+    model = SequenceClassifier(tokens=True, hidden_size=32, random_state=0).fit(X[:200], y[:200])
     assert model.score(X[200:], y[200:]) == 1.0
 
 
@@ -22,7 +22,7 @@ def test_the_parity_of_ones():
     rng = np.random.default_rng(0)
     X = [rng.integers(0, 2, rng.integers(1, 8)) for _ in range(400)]
     y = [int(x.sum()) % 2 for x in X]
-    model = SequenceClassifier(max_steps=1500, dropout=0.0, random_state=0).fit(X, y)
+    model = SequenceClassifier(hidden_size=16, max_steps=1500, dropout=0.0, random_state=0).fit(X, y)
     assert model.score(X, y) == 1.0
 
 
@@ -62,7 +62,7 @@ def test_which_notes_were_struck_so_far():
     rng = np.random.default_rng(0)
     X = [(rng.random((rng.integers(3, 9), 4)) < 0.2).astype(int) for _ in range(150)]
     y = [np.maximum.accumulate(x, axis=0) for x in X]
-    model = SequenceTagger(bidirectional=False, random_state=0).fit(X[:120], y[:120])
+    model = SequenceTagger(hidden_size=32, bidirectional=False, random_state=0).fit(X[:120], y[:120])
     assert model.score(X[120:], y[120:]) > 0.98
     whole = SequenceClassifier(random_state=0).fit(X[:120], [row[-1] for row in y[:120]])
     assert whole.score(X[120:], [row[-1] for row in y[120:]]) > 0.9
@@ -74,7 +74,8 @@ def test_a_tag_that_depends_on_what_comes_later():
     X = [rng.integers(0, 3, rng.integers(2, 10)) for _ in range(150)]
     y = [np.full(len(x), x[-1]) for x in X]
     both, one = (
-        SequenceTagger(tokens=True, bidirectional=way, random_state=0).fit(X[:100], y[:100]) for way in (True, False)
+        SequenceTagger(tokens=True, hidden_size=16, bidirectional=way, random_state=0).fit(X[:100], y[:100])
+        for way in (True, False)
     )
     assert both.score(X[100:], y[100:]) == 1.0
     assert one.score(X[100:], y[100:]) < 0.8

@@ -238,8 +238,8 @@ class SequenceClassifier(SequenceLearner):
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
-        optimizer = self.check()
-        found, labels = self._read(X), read_labels(y)
+        optimizer, spent = self.check(), self._clock()
+        found, labels = self._read(X, self.get_params()), read_labels(y)
         check_same_number(found, labels)
         weights = read_weights(sample_weight, len(labels))
         counted = np.flatnonzero(weights)
@@ -247,7 +247,7 @@ class SequenceClassifier(SequenceLearner):
         answers = Several(labels.shape[1]) if labels.ndim == 2 else Labels(classes_of(labels))
         labels = answers.ids(labels)
         weights = weights * weights_of_rows(self.class_weight, answers, labels, weights)
-        self._learn(optimizer, Task(found, labels, weights), lambda lesson: answers)
+        self._learn(optimizer, spent, Task(found, labels, weights), lambda lesson: answers)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

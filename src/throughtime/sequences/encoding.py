@@ -48,6 +48,11 @@ class Encoding(ABC):
         return values
 
     @property
+    def width(self) -> int:
+        """How many numbers the network takes at each step."""
+        return 1
+
+    @property
     def size(self) -> int:
         """How many different tokens are told apart."""
         return 1
@@ -102,18 +107,21 @@ class Numbers(Encoding):
         return cls(Scale.of(lesson.rows.values, np.repeat(lesson.weights, lesson.rows.lengths)))
 
     def rows(self, read: Read) -> Rows:
-        found, wanted = numbers_of(read), len(self.scale.mean)
-        if found.values.shape[1] != wanted:
-            raise DataError(
-                f"X has {found.values.shape[1]} features at each step, but this model learned from {wanted}"
-            )
+        found = numbers_of(read)
+        features = found.values.shape[1]
+        if features != self.width:
+            raise DataError(f"X has {features} features at each step, but this model learned from {self.width}")
         return found
 
     def scaled(self, rows: Rows) -> Rows:
         return rows.of_same_bounds(self.scale.forth(rows.values))
 
+    @property
+    def width(self) -> int:
+        return len(self.scale.mean)
+
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
-        return [], len(self.scale.mean)
+        return [], self.width
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind}
@@ -197,13 +205,17 @@ class Features(Encoding):
     def size(self) -> int:
         return len(self.known) + 1
 
+    @property
+    def width(self) -> int:
+        return len(self.known)
+
     def tokens(self, values: Array) -> Array:
         return np.asarray(values[:, 0])
 
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
         if not embedding_size:
-            return [], len(self.known)
-        return [Dense(len(self.known), embedding_size, name="features")], embedding_size
+            return [], self.width
+        return [Dense(self.width, embedding_size, name="features")], embedding_size
 
     def block(self, values: Array) -> Array:
         found = np.zeros((*values.shape[:2], len(self.known) + 1), np.float32)

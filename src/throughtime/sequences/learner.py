@@ -56,15 +56,20 @@ class SequenceLearner(Learner):
 
     # ------------------------------------------------------------------ learning
 
-    def _read(self, X: Any) -> Read:
-        given = self.get_params()
+    def _read(self, X: Any, given: Mapping[str, Any]) -> Read:
+        """The sequences, as these parameters say."""
         found = read(X, tokens=given["tokens"], level=given.get("level", "char"))
         return found.cut(given.get("max_length"), given.get("truncating", "pre"))
 
-    def _learn(self, optimizer: Optimizer, task: Task, answers_of: Callable[[Lesson], Answers]) -> None:
+    def _learn(
+        self,
+        optimizer: Optimizer,
+        spent: Callable[[], float],
+        task: Task,
+        answers_of: Callable[[Lesson], Answers],
+    ) -> None:
         """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
-        spent, seed = self._clock(), random.seed_of(self.random_state)
-        given = self.get_params()
+        given, seed = self.get_params(), random.seed_of(self.random_state)
         encoding = self._encoding(task.read)
         rows = task.read.content if encoding is None else encoding.rows(task.read)
         assert isinstance(rows, Rows)
@@ -127,10 +132,12 @@ class SequenceLearner(Learner):
         self.batch_size_ = fitted.sizes.batch_size
         self.baseline_ = fitted.baseline
         self.engine_ = fitted.network.engine.name
-        for name, value in (("n_features_in_", fitted.columns), ("feature_names_in_", fitted.names)):
+        for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
-            if value is not None:
-                setattr(self, name, np.array(value, object) if name == "feature_names_in_" else value)
+        if fitted.columns is not None:
+            self.n_features_in_ = fitted.columns
+        if fitted.names is not None:
+            self.feature_names_in_ = np.array(fitted.names, object)
 
     def _train(
         self, optimizer: Optimizer, learned: Lesson, held_out: Lesson | None, spent: Callable[[], float]
@@ -162,7 +169,7 @@ class SequenceLearner(Learner):
     def _found(self, X: Any) -> Read:
         """The sequences to predict for."""
         self.check_fitted()
-        found = self._read(X)
+        found = self._read(X, self.fitted_.parameters)
         self._check_columns(found)
         return found
 

@@ -36,8 +36,8 @@ LARGEST_BATCH = 32
 STEPS_OF_A_PASS = 16
 """A pass over few sequences is cut into so many steps, as far as four rows and more make a step."""
 
-SIDE_BY_SIDE = 256
-"""Rows that are predicted at once."""
+SIDE_BY_SIDE, ROOM = 256, 1 << 24
+"""The most rows that are predicted at once, and the most numbers that their inputs may have together."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,9 @@ def outputs(net: Network, encoding: Encoding, rows: Rows) -> list[Array]:
     lengths = rows.lengths
     order = np.argsort(lengths, kind="stable")
     with net.engine.working():
-        for start in range(0, len(rows), SIDE_BY_SIDE):
-            chosen = order[start : start + SIDE_BY_SIDE]
+        while len(order):
+            most = int(lengths[order[:SIDE_BY_SIDE]].max())
+            chosen, order = np.split(order, [max(1, min(SIDE_BY_SIDE, ROOM // (most * encoding.width)))])
             T = min(steps_for(int(lengths[chosen].max())), int(lengths.max()))
             o, _ = net.forward(encoding.block(rows.block(chosen, T)), lengths=lengths[chosen])
             for place, row in enumerate(chosen):

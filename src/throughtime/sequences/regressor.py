@@ -235,8 +235,8 @@ class SequenceRegressor(SequenceLearner):
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
-        optimizer = self.check()
-        found, values = self._read(X), read_values(y)
+        optimizer, spent = self.check(), self._clock()
+        found, values = self._read(X, self.get_params()), read_values(y)
         check_same_number(found, values)
         weights = read_weights(sample_weight, len(values))
         counted = np.flatnonzero(weights)
@@ -246,7 +246,7 @@ class SequenceRegressor(SequenceLearner):
         def answers(learned: Lesson) -> Values:
             return Values(Scale.of(learned.answers, learned.weights), self.loss, flat)
 
-        self._learn(optimizer, Task(found.those(counted), given, weights[counted]), answers)
+        self._learn(optimizer, spent, Task(found.those(counted), given, weights[counted]), answers)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

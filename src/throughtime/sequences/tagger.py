@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -187,9 +187,9 @@ class SequenceTagger(SequenceLearner):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def _read(self, X: Any) -> Read:
+    def _read(self, X: Any, given: Mapping[str, Any]) -> Read:
         """A sequence of strings is one of tokens, whatever ``tokens`` says."""
-        return read(X, tokens=self.tokens or _are_words(X))
+        return read(X, tokens=given["tokens"] or _are_words(X))
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learns from sequences and their tags.
@@ -216,14 +216,14 @@ class SequenceTagger(SequenceLearner):
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
-        optimizer = self.check()
-        found = self._read(X)
+        optimizer, spent = self.check(), self._clock()
+        found = self._read(X, self.get_params())
         if self.characters and isinstance(found.content, Rows):
             raise ParameterError("characters=True is for tokens, but X holds numbers")
         tags = read_tags(found, y)
         answers = Several(tags.values.shape[1]) if tags.values.ndim == 2 else Labels(classes_of(tags.values))
         given = tags.of_same_bounds(answers.ids(tags.values))
-        self._learn(optimizer, Task(found, given, np.ones(len(found))), lambda lesson: answers)
+        self._learn(optimizer, spent, Task(found, given, np.ones(len(found))), lambda lesson: answers)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

@@ -261,7 +261,8 @@ def _check_labels(labels: Array, what: str) -> None:
             raise DataError(f"Unknown label type: continuous. {what} holds fractions; a regressor predicts those")
     if labels.dtype.kind == "O":
         for row, label in enumerate(labels.flat):
-            if label is None or label != label or not isinstance(label, Hashable):
+            missing = not isinstance(label, str) and str(label) in ("None", "nan", "<NA>", "NaT")
+            if missing or not isinstance(label, Hashable):
                 raise DataError(f"{what} holds {short(label)} in row {row}, which is no label")
 
 
