@@ -64,7 +64,7 @@ def shortened(words):
         words[words.index("--minutes") + 1] = MINUTES
     elif words[:1] == ["train"] and not {"--epochs", "--max-steps"} & set(words):
         words += ["--epochs", "2"]
-    elif words[:1] == ["forecast"]:
+    elif words[:1] and words[0] in ("forecast", "classify", "tag"):
         words += ["--max-steps", "30"]
     elif words[:1] == ["demo"]:
         words += ["--minutes", MINUTES]
@@ -113,6 +113,8 @@ def test_the_code_of_a_document_runs(name, tmp_path, monkeypatch):
     Path("names.txt").write_text("\n".join(sorted(topics)), encoding="utf-8")
     months = [f"{2010 + month // 12}-{1 + month % 12:02d}-01,{100 + month % 12 + month % 5}" for month in range(120)]
     Path("sales.csv").write_text("\n".join(["month,sales", *months]), encoding="utf-8")
+    Path("reviews.csv").write_text("review,sentiment\n" + "a great film,good\na dull film,bad\n" * 20, encoding="utf-8")
+    Path("sentences.conll").write_text("Anna B-PER\nsleeps O\n\nrain O\nfalls O\n\n" * 10, encoding="utf-8")
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr(cells, "REGISTRY", dict(cells.REGISTRY))
     namespace = {"__name__": "__main__"}
