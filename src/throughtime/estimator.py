@@ -111,10 +111,17 @@ def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
             value = {"name": value.name, **value.settings}
         elif isinstance(value, Schedule):
             value = {"name": value.name, **vars(value)}
-        elif hasattr(value, "item"):
-            value = value.item()
+        elif isinstance(value, (list, tuple)):
+            value = [_plain(item) for item in value]
+        else:
+            value = _plain(value)
         data[name] = value
     return data
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's, or an array of them, as Python's own."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
