@@ -1,8 +1,9 @@
 """From series to the inputs and targets of a network.
 
 A forecast is made from a *reference*, which needs no network: the series' own mean, its last value, the value one
-season ago, or what is usual at this place of the season (see :func:`references`). The network learns how the future departs from it, in units of the series' own scale, so that it neither has
-to copy a level that it never saw nor a season that repeats.
+season ago, or what is usual at this place of the season (see :func:`references`). The network learns how the future
+departs from it, in units of the series' own scale, so that it neither has to copy a level that it never saw nor a
+season that repeats.
 
 At step t it reads, for each target y with its scale s (missing values are replaced by the last known one, and flagged):
 the change ``(y[t] - y[t-1]) / s``, the change over a season ``(y[t] - y[t-m]) / s``, the distance from the recent mean

@@ -141,7 +141,9 @@ class Scores:
         if not np.isfinite([own, other]).all():
             return "there is no value by which the network and the baselines could be compared"
         if own < other:
-            return f"the network's mean absolute error is {1 - own / other:.0%} below that of the best baseline ({best})"
+            return (
+                f"the network's mean absolute error is {1 - own / other:.0%} below that of the best baseline ({best})"
+            )
         more = f"{own / other - 1:.0%} ABOVE" if other else "ABOVE"
         return (
             f"the network's mean absolute error is {'no smaller than' if own == other else more} that of the best "

@@ -140,9 +140,7 @@ def unpack(
         model.check()
         if resolve_cell(model.cell, model.activation) != cell:
             raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        named = metadata["roles"].items()
-        tuples: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in named}
-        roles = Roles(**tuples)
+        roles = _roles(metadata["roles"])
         features = _features(metadata["features"])
         sizes = Sizes(*(stored[name] for name in Sizes._fields))
         _check(model, stored, sizes, features, roles, tensors)
@@ -175,7 +173,12 @@ def unpack(
 
 def unit_of(model: Forecaster) -> str:
     """Of the loss."""
-    return f"{model.loss} loss, in units of each series' scale"
+    return f"{model.loss}, in units of each series' scale"
+
+
+def _roles(data: Mapping[str, Any]) -> Roles:
+    columns = {name: tuple(data[name]) for name in ("target", "past", "future", "static")}
+    return Roles(**columns, time=data["time"], series=data["series"])
 
 
 def _features(data: Mapping[str, Any]) -> Features:
@@ -183,7 +186,7 @@ def _features(data: Mapping[str, Any]) -> Features:
         name: Standard(*(np.array(data[name][key], np.float64) for key in ("mean", "spread")))
         for name in ("past", "future")
     }
-    facts = tuple(Fact(**{**fact, "categories": tuple(fact["categories"])}) for fact in data["facts"])
+    facts = tuple(Fact(fact["name"], fact["mean"], fact["spread"], tuple(fact["categories"])) for fact in data["facts"])
     return Features(**{**data, **standards, "facts": facts, "calendar": tuple(data["calendar"])})
 
 
@@ -200,8 +203,8 @@ def _check(
         and type(sizes.dropout) is float
         and (stored["coverage"] is None or 0 <= stored["coverage"] <= 1)
         and all(isinstance(name, str) for name in named)
-        and all(isinstance(getattr(roles, role), tuple) for role in ("target", "past", "future", "static"))
         and all(isinstance(name, (str, type(None))) for name in (roles.time, roles.series))
+        and (roles.time is None) == (stored["frequency"] is None)
         and all(name is None or isinstance(name, (str, int)) or np.isfinite(name) for name in stored["names"])
         and type(features.flags) is bool
         and features.leads == (model.horizon if model.strategy == "direct" else 1)

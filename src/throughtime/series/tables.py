@@ -10,7 +10,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError, known
-from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer, told
+from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer
 from throughtime.series.panel import Panel, Roles, Series, called
 
 Names = str | Sequence[str] | None
@@ -231,12 +231,6 @@ def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series
         check_regular(series.time, frequency, series.called)
         return series
     places = frequency.places(series.time)
-    twice = np.nonzero(np.diff(places) == 0)[0]
-    if len(twice):
-        first, second = series.time[twice[0]], series.time[twice[0] + 1]
-        raise DataError(
-            f"{series.called} has two rows in one step of {frequency.code}: {told(first)} and {told(second)}"
-        )
 
     steps = int(places[-1]) + 1
     if steps > SPARSE * len(places):
@@ -275,7 +269,7 @@ def panel_of_arrays(data: Any) -> Panel:
         arrays, form = [_array(one, f"series {number}") for number, one in enumerate(data)], "arrays"
     else:
         whole = np.asarray(data)
-        if whole.ndim == 3:
+        if whole.ndim == 3 and whole.size:
             arrays, form = [_array(one, f"series {number}") for number, one in enumerate(whole)], "arrays"
         else:
             arrays, form = [_array(whole, "the data")], "array"
@@ -296,9 +290,9 @@ def _array(values: Any, who: str) -> Array:
             f"{who} must be numbers [T] or [T, C], got {array.dtype} of shape {list(array.shape)}; a data frame, or a "
             "mapping of columns, is taken too"
         )
-    found = array.astype(np.float64).reshape(len(array), -1)
-    if not found.size:
+    if not array.size:
         raise DataError(f"{who} is empty")
+    found = array.astype(np.float64).reshape(len(array), -1)
     if np.isinf(found).any():
         place = tuple(int(i) for i in np.argwhere(np.isinf(found))[0])
         raise DataError(f"{who} has an infinite value in row {place[0] + 1}; NaN stands for what is not known")
