@@ -133,13 +133,15 @@ def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
             value = {"name": value.name, **vars(value)}
         elif isinstance(value, Mapping):
             value = [[_plain(key), _plain(weight)] for key, weight in value.items()]
+        elif isinstance(value, (list, tuple)):
+            value = [_plain(item) for item in value]
         data[name] = _plain(value)
     return data
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy's as one of Python's; anything else as it is."""
-    return value.item() if hasattr(value, "item") else value
+    """A number of NumPy's, or an array of them, as Python's own; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Backtest:
 
 def judge(model: TrainedForecaster, panel: Panel) -> Scores:
     """The forecast of the last steps of each series."""
+    _check_lengths(panel, model.horizon, model.season_ + 1)
     return Scores.of(_forecasts(model, panel, 0), model.levels_)
 
 
@@ -54,7 +55,7 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
     found = []
     for fold in range(folds):
         behind = (folds - 1 - fold) * step
-        _check_lengths(panel, behind + model.horizon)
+        _check_lengths(panel, behind + model.horizon, 1 if refit else model.season_ + 1)
         judged: TrainedForecaster = model
         if refit:
             anew = type(model)(**{**model.get_params(), "verbose": 0})
@@ -66,17 +67,21 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
     return Backtest(Scores.of(together, levels), tuple(Scores.of(one, levels) for one in found), together)
 
 
-def _check_lengths(panel: Panel, steps: int) -> None:
+def _check_lengths(panel: Panel, behind: int, needed: int) -> None:
+    """Raises :class:`DataError` unless each series has the steps that are needed before those that are judged."""
     for series in panel:
-        if len(series) <= steps:
+        if len(series) < behind + needed:
             raise DataError(
-                f"{series.called} has {len(series)} steps; the first fold begins {steps} before its end: give fewer "
-                "folds, a smaller step, or leave the series out"
+                f"{series.called} has {len(series)} steps; the first forecast begins {behind} before its end and needs "
+                f"{needed} before that: give more of it, fewer folds or a smaller step, or leave it out"
             )
 
 
 def _forecasts(model: TrainedForecaster, panel: Panel, behind: int) -> dict[str, Forecasts]:
-    """Forecasts of the ``horizon`` steps that end ``behind`` steps before the end of each series, by every method."""
+    """Forecasts of the ``horizon`` steps that end ``behind`` steps before the end of each series, by every method.
+
+    A value that one of the methods has no forecast for counts for none.
+    """
     h, season, levels = model.horizon, model.season_, np.array(model.levels_)
     history = panel.without_last(behind + h)
     truth = np.stack([s.target[len(s) - behind - h : len(s) - behind] for s in panel])
@@ -89,7 +94,8 @@ def _forecasts(model: TrainedForecaster, panel: Panel, behind: int) -> dict[str,
         every = [method(series.target, season, h) for series in history]
         spread = [with_quantiles(s.target, one, levels) for s, one in zip(history, every, strict=True)]
         found[name] = Forecasts(np.stack([one[-1] for one in every]), np.stack(spread), truth, size)
-    return found
+    forecast = np.all([np.isfinite(one.point) for one in found.values()], axis=0)
+    return {name: replace(one, truth=np.where(forecast, truth, np.nan)) for name, one in found.items()}
 
 
 def _joined(parts: Sequence[Forecasts]) -> Forecasts:

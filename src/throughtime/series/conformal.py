@@ -43,7 +43,8 @@ def shift(off: Array, tau: float) -> float:
     n = len(off)
     if not n:
         return 0.0
-    rank = np.ceil((n + 1) * tau) if tau >= 0.5 else np.floor((n + 1) * tau)
+    rank = round((n + 1) * tau, 6)  # 30 * 0.1 is 3, not a little more
+    rank = np.ceil(rank) if tau >= 0.5 else np.floor(rank)
     return float(np.sort(off)[int(np.clip(rank, 1, n)) - 1])
 
 

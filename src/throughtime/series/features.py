@@ -1,8 +1,9 @@
 """From series to the inputs and targets of a network.
 
-A forecast is made from a *reference*, which needs no network: the series' own mean, its last value, or the value one
-season ago. The network learns how the future departs from it, in units of the series' own scale, so that it neither has
-to copy a level that it never saw nor a season that repeats.
+A forecast is made from a *reference*, which needs no network: the series' own mean, its last value, the value one
+season ago, or what is usual at this place of the season (see :func:`references`). The network learns how the future
+departs from it, in units of the series' own scale, so that it neither has to copy a level that it never saw nor a
+season that repeats.
 
 At step t it reads, for each target y with its scale s (missing values are replaced by the last known one, and flagged):
 the change ``(y[t] - y[t-1]) / s``, the change over a season ``(y[t] - y[t-m]) / s``, the distance from the recent mean
@@ -47,7 +48,8 @@ def references(y: Array, kind: str, season: int, leads: int, mean: Array) -> Arr
     """``[T, h, C]``: what is expected at step t for t + 1 to t + h; NaN where it is not known."""
     T, C = y.shape
     if kind == "mean":
-        return np.broadcast_to(mean, (T, leads, C))
+        level = np.where(np.isnan(filled(y)), np.nan, mean)
+        return np.broadcast_to(level[:, None], (T, leads, C))
     if kind == "last":
         return np.broadcast_to(filled(y)[:, None], (T, leads, C))
     lead = np.arange(1, leads + 1)
@@ -115,12 +117,12 @@ def best_reference(panel: Panel, season: int, leads: int) -> str:
     for series in panel:
         y = series.target
         mean = _mean(y)
-        spread = np.sqrt(_mean((y - mean) ** 2))
+        spread = scale_of(y, "mean", season).size
         future = ahead(y, leads)
         errors = {kind: np.abs(future - references(y, kind, season, leads, mean)) for kind in kinds}
         there = np.all([np.isfinite(error) for error in errors.values()], axis=0)
         for kind, error in errors.items():
-            totals[kind] += float((np.where(there, error, 0) / np.where(spread > 0, spread, 1)).sum())
+            totals[kind] += float((np.where(there, error, 0) / spread).sum())
     return min(kinds, key=totals.__getitem__)
 
 
@@ -194,7 +196,7 @@ class Features:
     leads : int
         How many steps ahead are forecast at once, h.
     season : int
-    reference : {"mean", "last", "season"}
+    reference : {"mean", "last", "season", "profile", "recent"}
     flags : bool
         Whether values may be missing.
     calendar : tuple of str

@@ -357,7 +357,7 @@ class Forecaster(TrainedForecaster):
             time=self.time,
             series=self.series,
         )
-        return panel_of_columns(columns, roles, self.frequency, form)
+        return panel_of_columns(columns, roles, self.frequency, form, gaps=self.frequency is not None)
 
     def _batch_size(self, windows: Windows) -> int:
         return int(self.batch_size or BATCH_SIZE * (1 if len(windows.places) <= MANY else 2))
@@ -459,12 +459,17 @@ class Forecaster(TrainedForecaster):
 
         Raises
         ------
+        ParameterError
+            If ``folds`` or ``step`` is no such number.
         DataError
-            If a series is too short for so many folds.
+            If a series is too short for so many folds, and as for ``fit``.
+        NotFittedError
+            Before ``fit``, unless there are data and ``refit``.
         """
         for name, value in (("folds", folds), ("step", step)):
             if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
                 raise ParameterError(f"{name} must be an integer of at least 1, got {value!r}")
+        self.check()
         panel = self._read(data) if refit and data is not None else self._given(data, ahead=False)
         return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit)
 

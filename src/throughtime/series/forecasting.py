@@ -89,7 +89,7 @@ class Reader:
         """The series with forecast values ``[h, C]`` behind its end."""
         series, time = origin.series, origin.series.time
         if time is not None and self.frequency is not None:
-            time = np.concatenate([time, self.frequency.after(time[-1], len(values))])
+            time = np.concatenate([time, self.frequency.after(time, len(values))])
         past = np.concatenate([series.past, np.repeat(series.past[-1:], len(values), axis=0)])
         target = np.concatenate([series.target, values])
         return replace(origin, series=replace(series, target=target, past=past, time=time))

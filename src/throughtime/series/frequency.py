@@ -86,21 +86,22 @@ class Frequency:
             )
         return np.asarray(steps, np.int64)
 
-    def after(self, last: Any, steps: int) -> Array:
-        """The next ``steps`` times."""
+    def after(self, time: Array, steps: int, place: int = -1) -> Array:
+        """The next ``steps`` times after one of a series', its last.
+
+        Months keep the day that the times have, and are at their ends where all of these times are.
+        """
         ahead = np.arange(1, steps + 1) * self.size
         if self.unit == "step":
-            return np.asarray(last + ahead)
+            return np.asarray(time[place] + ahead)
         if not self.in_months:
-            return np.asarray(last + ahead.astype("timedelta64[s]"))
-        month = last.astype("datetime64[M]")
-        day, of_end = last - month.astype("datetime64[s]"), _is_month_end(np.asarray([last]))[0]
-        months = month + ahead
-        if of_end:
-            time = (last - last.astype("datetime64[D]")).astype("timedelta64[s]")
-            ends = (months + 1).astype("datetime64[D]") - 1
-            return np.asarray(ends.astype("datetime64[s]") + time)
-        return np.asarray(months.astype("datetime64[s]") + day)
+            return np.asarray(time[place] + ahead.astype("timedelta64[s]"))
+        day = time[place].astype("datetime64[D]")
+        months = day.astype("datetime64[M]") + ahead
+        ends = (months + 1).astype("datetime64[D]") - 1
+        days = months.astype("datetime64[D]") + (day - day.astype("datetime64[M]").astype("datetime64[D]"))
+        days = ends if _is_month_end(time).all() else np.minimum(days, ends)
+        return np.asarray(days.astype("datetime64[s]") + (time[place] - day.astype("datetime64[s]")))
 
     def _count(self, time: Array) -> tuple[Array, Array]:
         """Times in months or seconds (or as they are), and what is left of a month."""
@@ -134,19 +135,25 @@ def as_times(values: Sequence[Any] | Array, name: str) -> Array:
     Raises
     ------
     DataError
-        If one is missing, or is neither a date nor an integer; ``name`` is the column's.
+        If one is missing, has parts of a second, or is neither a date nor an integer; ``name`` is the column's.
     """
     array = np.asarray(values)
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
         return array.astype(np.int64)
-    if array.dtype.kind == "M":
-        times = array.astype("datetime64[s]")
-    else:
-        times = np.array([_time(value, row, name) for row, value in enumerate(array.tolist())], "datetime64[s]")
-    if np.isnat(times).any():
-        raise DataError(f"the time in column {name!r}, row {int(np.nonzero(np.isnat(times))[0][0]) + 1}, is missing")
+    if array.dtype.kind != "M":
+        array = np.array([_time(value, row, name) for row, value in enumerate(array.tolist())], "datetime64[us]")
+    missing = np.nonzero(np.isnat(array))[0]
+    if len(missing):
+        raise DataError(f"the time in column {name!r}, row {missing[0] + 1}, is missing")
+    times = array.astype("datetime64[s]")
+    parts = np.nonzero(times != array)[0]
+    if len(parts):
+        raise DataError(
+            f"column {name!r}, row {parts[0] + 1}: {array[parts[0]]} has parts of a second; times are told to the "
+            "second, or counted in integers"
+        )
     return times
 
 
@@ -158,9 +165,9 @@ def _time(value: Any, row: int, name: str) -> Any:
             value = datetime.fromisoformat(value.strip())
         if isinstance(value, datetime):
             moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-            return np.datetime64(moment, "s")
+            return np.datetime64(moment, "us")
         if isinstance(value, date):
-            return np.datetime64(value, "s")
+            return np.datetime64(value, "us")
     except ValueError:
         pass
     raise DataError(
@@ -199,14 +206,14 @@ def check_regular(time: Array, frequency: Frequency, who: str) -> None:
         )
 
 
-def check_order(time: Array, who: str) -> None:
-    """Raises :class:`DataError` unless each time is later than the one before it."""
+def check_order(time: Array, rows: Array, who: str) -> None:
+    """Raises :class:`DataError` unless each time is later than the one before it; ``rows`` are those of the table."""
     wrong = np.nonzero(np.diff(time.astype(np.int64)) <= 0)[0]
     if len(wrong):
         place = int(wrong[0])
         same = time[place] == time[place + 1]
         raise DataError(
-            f"the times of {who} {'have a duplicate' if same else 'do not increase'}: row {place + 2}, "
+            f"the times of {who} {'have a duplicate' if same else 'do not increase'}: row {rows[place + 1] + 1}, "
             f"{told(time[place + 1])}, comes after {told(time[place])}; sort the rows by time"
             + (", and keep one row for each time, or name the column that tells series apart (series=)" if same else "")
         )

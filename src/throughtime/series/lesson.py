@@ -141,6 +141,9 @@ def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:
             f"{missing:,} of {panel.steps * len(panel.roles.target):,} values are missing; they are left out, not "
             "invented"
         )
+    besides = sum(int(np.isnan(series.past).sum() + np.isnan(series.future[: len(series)]).sum()) for series in panel)
+    if besides:
+        say(f"{besides:,} values of other columns are missing; the network reads the column's mean in their place")
 
 
 def _check_change(learned: Panel, say: Callable[[str], None]) -> None:

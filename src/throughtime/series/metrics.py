@@ -46,7 +46,7 @@ class Forecasts:
         off = self.truth[..., None] - self.quantiles
         pinball = np.maximum(levels * off, (levels - 1) * off).mean(axis=-1)
         inside = (self.truth >= self.quantiles[..., 0]) & (self.truth <= self.quantiles[..., -1])
-        covered = np.where(np.isfinite(self.truth), inside, np.nan)
+        covered = np.where(np.isfinite(off).all(axis=-1), inside, np.nan)
         return {
             "rmse": np.sqrt(_mean(error**2)),
             "mae": _mean(np.abs(error)),
@@ -62,6 +62,11 @@ def _mean(values: Array) -> Array:
     there = np.isfinite(values)
     count = there.sum(axis=(0, 2))
     return np.asarray(np.where(count, np.where(there, values, 0).sum(axis=(0, 2)) / np.maximum(count, 1), np.nan))
+
+
+def _mean_of_known(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def mase_size(history: Array, season: int) -> Array:
@@ -98,8 +103,8 @@ class Scores:
     def overall(self, method: str = "network") -> dict[str, float]:
         """The mean over the leads (of the RMSE, the root of the mean square)."""
         found = self.by_lead[method]
-        means = {name: float(np.nanmean(found[name])) if np.isfinite(found[name]).any() else np.nan for name in METRICS}
-        return means | {"rmse": float(np.sqrt(np.nanmean(found["rmse"] ** 2)))}
+        means = {name: _mean_of_known(found[name]) for name in METRICS}
+        return means | {"rmse": float(np.sqrt(_mean_of_known(found["rmse"] ** 2)))}
 
     @property
     def best_baseline(self) -> str:
@@ -125,18 +130,22 @@ class Scores:
             f"{method:<{width}}" + "".join(f"{value:>11.4g}" for value in self.overall(method).values())
             for method in self.by_lead
         ]
+        promise = f"{self.windows} windows; coverage of {low:g} to {high:g}, which promises {high - low:.0%}"
+        return "\n".join([*lines, promise, self.verdict])
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on who won, and what to do where the network did not."""
         best = self.best_baseline
-        ratio = self.overall()["mae"] / self.overall(best)["mae"]
-        verdict = (
-            f"the network's mean absolute error is {abs(1 - ratio):.0%} {'below' if ratio < 1 else 'ABOVE'} that of "
-            f"the best baseline ({best})"
-        )
-        if ratio >= 1:
-            verdict += "; use the baseline, or give more data"
-        return "\n".join(
-            [
-                *lines,
-                f"{self.windows} windows; coverage of {low:g} to {high:g}, which promises {high - low:.0%}",
-                verdict,
-            ]
+        own, other = self.overall()["mae"], self.overall(best)["mae"]
+        if not np.isfinite([own, other]).all():
+            return "there is no value by which the network and the baselines could be compared"
+        if own < other:
+            return (
+                f"the network's mean absolute error is {1 - own / other:.0%} below that of the best baseline ({best})"
+            )
+        more = f"{own / other - 1:.0%} ABOVE" if other else "ABOVE"
+        return (
+            f"the network's mean absolute error is {'no smaller than' if own == other else more} that of the best "
+            f"baseline ({best}); use the baseline, or give more data"
         )

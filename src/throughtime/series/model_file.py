@@ -140,9 +140,7 @@ def unpack(
         model.check()
         if resolve_cell(model.cell, model.activation) != cell:
             raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        named = metadata["roles"].items()
-        tuples: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in named}
-        roles = Roles(**tuples)
+        roles = _roles(metadata["roles"])
         features = _features(metadata["features"])
         sizes = Sizes(*(stored[name] for name in Sizes._fields))
         _check(model, stored, sizes, features, roles, tensors)
@@ -175,7 +173,12 @@ def unpack(
 
 def unit_of(model: Forecaster) -> str:
     """Of the loss."""
-    return f"{model.loss} loss, in units of each series' scale"
+    return f"{model.loss}, in units of each series' scale"
+
+
+def _roles(data: Mapping[str, Any]) -> Roles:
+    columns = {name: tuple(data[name]) for name in ("target", "past", "future", "static")}
+    return Roles(**columns, time=data["time"], series=data["series"])
 
 
 def _features(data: Mapping[str, Any]) -> Features:
@@ -183,7 +186,7 @@ def _features(data: Mapping[str, Any]) -> Features:
         name: Standard(*(np.array(data[name][key], np.float64) for key in ("mean", "spread")))
         for name in ("past", "future")
     }
-    facts = tuple(Fact(**{**fact, "categories": tuple(fact["categories"])}) for fact in data["facts"])
+    facts = tuple(Fact(fact["name"], fact["mean"], fact["spread"], tuple(fact["categories"])) for fact in data["facts"])
     return Features(**{**data, **standards, "facts": facts, "calendar": tuple(data["calendar"])})
 
 
@@ -192,23 +195,43 @@ def _check(
 ) -> None:
     """Raises :class:`ModelFileError` where what is stored does not fit together."""
     C, series = len(roles.target), len(stored["names"])
+    named = (*roles.numbers, *roles.static)
     counts = (sizes.hidden_size, sizes.outputs, stored["context"], features.leads, features.season)
     fits = (
-        all(type(count) is int and count > 0 for count in counts)
+        all(type(count) is int and 0 < count < 2**31 for count in counts)
+        and model.num_layers <= len(tensors)  # before they are made
         and type(sizes.dropout) is float
+        and (stored["coverage"] is None or 0 <= stored["coverage"] <= 1)
+        and all(isinstance(name, str) for name in named)
+        and all(isinstance(name, (str, type(None))) for name in (roles.time, roles.series))
+        and (roles.time is None) == (stored["frequency"] is None)
+        and all(name is None or isinstance(name, (str, int)) or np.isfinite(name) for name in stored["names"])
+        and type(features.flags) is bool
         and features.leads == (model.horizon if model.strategy == "direct" else 1)
         and features.reference in REFERENCES
         and set(features.calendar) <= set(CYCLES)
-        and len(features.facts) == len(roles.static)
+        and [fact.name for fact in features.facts] == list(roles.static)
+        and all(_is_sound(fact) for fact in features.facts)
         and sizes.outputs == (len(levels_of(model)) if model.loss == "pinball" else 1)
         and tensors["shifts"].shape == (model.horizon, C, len(levels_of(model)))
         and all(tensors[f"scale.{name}"].shape == (series, C) for name in ("mean", "size"))
         and bool((tensors["scale.size"] > 0).all())
         and all(
-            getattr(standard, key).shape == (len(names),)
+            standard.mean.shape == standard.spread.shape == (len(names),)
+            and bool(np.isfinite(standard.mean).all() and np.isfinite(standard.spread).all())
+            and bool((standard.spread > 0).all())
             for standard, names in ((features.past, roles.past), (features.future, roles.future))
-            for key in ("mean", "spread")
         )
     )
     if not fits:
         raise ModelFileError("the model file is damaged: its parts do not fit together")
+
+
+def _is_sound(fact: Fact) -> bool:
+    """Whether a static column that was stored can be told."""
+    numbers = (fact.mean, fact.spread)
+    return (
+        all(type(number) is float and np.isfinite(number) for number in numbers)
+        and fact.spread > 0
+        and all(isinstance(category, str) for category in fact.categories)
+    )

@@ -27,6 +27,11 @@ class Roles:
         return (*self.target, *self.past, *self.future)
 
 
+def called(name: Any) -> str:
+    """What a series is called in messages."""
+    return "the series" if name is None else f"the series {name!r}"
+
+
 @dataclass(frozen=True)
 class Series:
     """One series of T steps.
@@ -54,7 +59,7 @@ class Series:
     @property
     def called(self) -> str:
         """For messages."""
-        return "the series" if self.name is None else f"the series {self.name!r}"
+        return called(self.name)
 
     def first(self, steps: int) -> Series:
         """So many steps from the beginning; what is known ahead stays known."""
@@ -98,4 +103,4 @@ class Panel:
         """The times of the steps behind a series."""
         if series.time is None or self.frequency is None:
             return None
-        return self.frequency.after(series.time[-1], steps)
+        return self.frequency.after(series.time, steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,11 +10,14 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError, known
-from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer, told
-from throughtime.series.panel import Panel, Roles, Series
+from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer
+from throughtime.series.panel import Panel, Roles, Series, called
 
 Names = str | Sequence[str] | None
 Columns = dict[str, Any]
+
+SPARSE = 1000
+"""Of so many steps one at least must have a row, or the frequency is taken to be a mistake."""
 
 
 def names_of(value: Names, what: str) -> tuple[str, ...]:
@@ -25,15 +28,25 @@ def names_of(value: Names, what: str) -> tuple[str, ...]:
     ParameterError
         If it is anything else.
     """
-    found = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    given = [] if value is None else [value] if isinstance(value, str) else value
+    found = tuple(given) if isinstance(given, Iterable) else (given,)
     if not all(isinstance(name, str) for name in found) or len(set(found)) != len(found):
         raise ParameterError(f"{what} must be a column's name or a list of different ones, got {value!r}")
     return found
 
 
 def columns_of(data: Any) -> tuple[Columns, str] | None:
-    """The columns of a data frame or mapping, and what it was; None for anything else."""
+    """The columns of a data frame or mapping, and what it was; None for anything else.
+
+    Raises
+    ------
+    DataError
+        If what a mapping holds are no columns of one length.
+    """
     if isinstance(data, Mapping):
+        for name, column in data.items():
+            if np.ndim(column) != 1:
+                raise DataError(f"column {name!r} must be a sequence of values, got {np.ndim(column)} dimensions")
         lengths = {name: len(column) for name, column in data.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"the columns are of different lengths: {lengths}")
@@ -47,7 +60,7 @@ def columns_of(data: Any) -> tuple[Columns, str] | None:
     except TypeError:
         return None
     form = str(frame.implementation).rpartition(".")[2].lower()
-    return {name: frame[name].to_numpy() for name in frame.columns}, form
+    return {str(name): frame.get_column(name).to_numpy() for name in frame.columns}, form
 
 
 def numbers(column: Any, name: str) -> Array:
@@ -62,7 +75,8 @@ def numbers(column: Any, name: str) -> Array:
     if array.dtype.kind in "fiub":
         found = array.astype(np.float64)
     else:
-        found = np.array([_number(value, row, name) for row, value in enumerate(array.tolist())], np.float64)
+        values = map(str, array) if array.dtype.kind in "mM" else array.tolist()  # dates are no numbers
+        found = np.array([_number(value, row, name) for row, value in enumerate(values)], np.float64)
     wrong = np.nonzero(np.isinf(found))[0]
     if len(wrong):
         raise DataError(f"column {name!r}, row {wrong[0] + 1}: the value is infinite; leave out what is not known")
@@ -124,10 +138,11 @@ def roles_of(
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
 
 
-def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form: str) -> Panel:
+def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form: str, *, gaps: bool) -> Panel:
     """A panel of the columns of a table.
 
     Rows at the end of a series that have no target are ahead: of these only the columns that are known ahead are read.
+    Times that are not there count as missing values with ``gaps``; without, there may be none.
 
     Raises
     ------
@@ -152,11 +167,11 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
             None if times is None else times[places],
         )
         if one.time is not None:
-            check_order(one.time, one.called)
+            check_order(one.time, places, one.called)
         found.append(one)
     step = None if times is None else _frequency(found, frequency)
     if step is not None:
-        found = [_step_by_step(one, step, gaps=frequency is not None) for one in found]
+        found = [_step_by_step(one, step, gaps=gaps) for one in found]
     return Panel([_without_rows_ahead(one) for one in found], roles, step, form)
 
 
@@ -183,6 +198,8 @@ def _groups(ids: Array | None, rows: int) -> list[tuple[Any, Array]]:
     for row, name in enumerate(ids.tolist()):
         if name is None or name != name:
             raise DataError(f"row {row + 1} does not say which series it belongs to")
+        if not isinstance(name, (str, int, float)):
+            raise DataError(f"row {row + 1}: the name of a series must be text or a number, got {name!r}")
         found.setdefault(name, []).append(row)
     return [(name, np.array(places)) for name, places in found.items()]
 
@@ -192,13 +209,19 @@ def _matrix(values: dict[str, Array], names: Sequence[str], places: Array) -> Ar
 
 
 def _fact(column: list[Any], places: Array, fact: str, name: Any) -> Any:
-    different = {column[place] for place in places}
-    if len(different) > 1:
-        raise DataError(
-            f"the static column {fact!r} changes within the series {name!r}, from {column[places[0]]!r} on; "
-            "a column that changes is past or future"
-        )
-    return column[places[0]]
+    first = column[places[0]]
+    for place in places:
+        value = column[place]
+        if value is None or value != value or value in (np.inf, -np.inf):
+            raise DataError(
+                f"the static column {fact!r}, row {place + 1}, has no value; leave the series out, or give it one"
+            )
+        if value != first:
+            raise DataError(
+                f"the static column {fact!r} changes within {called(name)}, in row {place + 1} from {first!r} to "
+                f"{value!r}; a column that changes is past or future"
+            )
+    return first
 
 
 def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series:
@@ -208,19 +231,20 @@ def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series
         check_regular(series.time, frequency, series.called)
         return series
     places = frequency.places(series.time)
-    twice = np.nonzero(np.diff(places) == 0)[0]
-    if len(twice):
-        first, second = series.time[twice[0]], series.time[twice[0] + 1]
+
+    steps = int(places[-1]) + 1
+    if steps > SPARSE * len(places):
         raise DataError(
-            f"{series.called} has two rows in one step of {frequency.code}: {told(first)} and {told(second)}"
+            f"frequency {frequency.code!r} does not go with the times of {series.called}: it has rows for "
+            f"{len(places):,} of {steps:,} steps; give a longer one"
         )
 
     def spread(values: Array) -> Array:
-        wide = np.full((places[-1] + 1, values.shape[1]), np.nan)
+        wide = np.full((steps, values.shape[1]), np.nan)
         wide[places] = values
         return wide
 
-    time = np.concatenate([series.time[:1], frequency.after(series.time[0], int(places[-1]))])
+    time = np.concatenate([series.time[:1], frequency.after(series.time, steps - 1, place=0)])
     return replace(
         series, target=spread(series.target), past=spread(series.past), future=spread(series.future), time=time
     )
@@ -245,7 +269,7 @@ def panel_of_arrays(data: Any) -> Panel:
         arrays, form = [_array(one, f"series {number}") for number, one in enumerate(data)], "arrays"
     else:
         whole = np.asarray(data)
-        if whole.ndim == 3:
+        if whole.ndim == 3 and whole.size:
             arrays, form = [_array(one, f"series {number}") for number, one in enumerate(whole)], "arrays"
         else:
             arrays, form = [_array(whole, "the data")], "array"
@@ -266,9 +290,9 @@ def _array(values: Any, who: str) -> Array:
             f"{who} must be numbers [T] or [T, C], got {array.dtype} of shape {list(array.shape)}; a data frame, or a "
             "mapping of columns, is taken too"
         )
-    found = array.astype(np.float64).reshape(len(array), -1)
-    if not found.size:
+    if not array.size:
         raise DataError(f"{who} is empty")
+    found = array.astype(np.float64).reshape(len(array), -1)
     if np.isinf(found).any():
         place = tuple(int(i) for i in np.argwhere(np.isinf(found))[0])
         raise DataError(f"{who} has an infinite value in row {place[0] + 1}; NaN stands for what is not known")

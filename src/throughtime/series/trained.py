@@ -105,10 +105,15 @@ class TrainedForecaster(Learner):
                     f"the model learned the columns {known((*roles.numbers, *roles.static))}, got arrays of "
                     f"{len(panel.roles.target)} columns"
                 )
+            if self.fitted_.features.calendar:
+                raise DataError(
+                    f"the model reads the calendar in column {roles.time!r}, which arrays do not have; give a table"
+                )
             return replace(panel, roles=roles)
         columns, form = found
         wanted = {name: getattr(roles, name) for name in ("target", "past", "future", "static", "time", "series")}
-        return panel_of_columns(columns, roles_of(columns, **wanted), self.frequency or self.fitted_.frequency, form)
+        frequency, gaps = self.frequency or self.fitted_.frequency, self.frequency is not None
+        return panel_of_columns(columns, roles_of(columns, **wanted), frequency, form, gaps=gaps)
 
     def _check_ahead(self, panel: Panel, series: Series) -> None:
         """Raises :class:`DataError` where something that should be known ahead is not."""

@@ -1,0 +1,179 @@
+"""A forecaster as a file: the same forecasts, and whatever is wrong with it is a ModelFileError."""
+
+import contextlib
+import copy
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import save as to_bytes
+from tests.forecasters import fitted, of_shops, shop, small, wave
+
+from throughtime import Forecaster, cells, load
+from throughtime.errors import CellError, InputError, ModelFileError, OutputError
+from throughtime.optimizers import adam
+from throughtime.series import model_file
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def test_a_loaded_model_forecasts_the_same(path):
+    of_shops().save(path)
+    model = load(path)
+    assert type(model) is Forecaster
+    expected = of_shops().predict(shop(more=3))
+    for name, column in model.predict(shop(more=3)).items():
+        assert np.array_equal(column, expected[name]), name
+    for name in ("levels_", "season_", "context_", "reference_", "coverage_", "validation_loss_"):
+        assert getattr(model, name) == getattr(of_shops(), name), name
+    assert str(model.evaluate(shop())) == str(of_shops().evaluate(shop()))
+
+
+def test_a_loaded_model_saves_the_same_bytes(path, tmp_path):
+    of_shops().save(path)
+    load(path).save(tmp_path / "again")
+    assert path.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "squared"},
+        {"strategy": "recursive"},
+        {"cell": "elman", "activation": "relu", "num_layers": 2},
+        {"dtype": "float64"},
+        {"optimizer": adam(beta1=0.5), "schedule": "step"},
+        {"quantiles": np.array([0.2, 0.8])},
+        {"validation": 0.0},
+    ],
+    ids=repr,
+)
+def test_every_kind_of_model_can_be_kept(changes, path):
+    model = small(**changes).fit(wave(60))
+    model.save(path)
+    assert np.array_equal(load(path).predict_quantiles(wave(60)), model.predict_quantiles(wave(60)))
+
+
+def test_the_engine_is_the_machines(path):
+    fitted().save(path)
+    assert load(path, engine="numpy").engine_ == "numpy"
+
+
+def test_a_cell_of_ones_own_is_handed_in(path):
+    own = replace(cells.GRU, name="own")
+    small(cell=own).fit(wave()).save(path)
+    assert load(path, cells=[own]).fitted_.cell == own
+    with pytest.raises(CellError, match="own"):
+        load(path)
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path):
+    with pytest.raises(OutputError, match="does not exist"):
+        fitted().save(tmp_path / "nowhere" / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.9, 0.999])
+def test_a_truncated_file(share, path):
+    fitted().save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ModelFileError, match="is damaged or not a model file"):
+        load(path)
+
+
+def pack():
+    """The tensors and the metadata of a panel's model."""
+    tensors, metadata = model_file.pack(of_shops().fitted_)
+    return tensors, json.loads(json.dumps({"format": 1, **metadata}))
+
+
+def places(value, place=()):
+    """The place of every value in metadata, as its keys one after another."""
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*place, key))
+
+
+def write(path, tensors, metadata):
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    path.write_bytes(to_bytes(contiguous, metadata={"throughtime": json.dumps(metadata)}))
+
+
+@pytest.mark.parametrize("value", [None, -1, 1.5, "x", [], {}, 10**30, math.nan], ids=repr)
+def test_a_file_with_another_value_anywhere_is_refused_or_works(value, path):
+    """Whatever stands there, loading and forecasting either work or say in our own words what is wrong."""
+    tensors, metadata = pack()
+    everywhere = list(places(metadata))[1:]
+    refused = 0
+    for place in everywhere:
+        changed = copy.deepcopy(metadata)
+        inner = changed
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+        write(path, tensors, changed)
+        refused += not works(path)
+    assert refused > len(everywhere) / 2
+
+
+def works(path):
+    """Whether the file can be forecast with; if not, an error of ours has said so, and any other one fails."""
+    with contextlib.suppress(InputError):
+        return len(load(path).predict(shop(more=3))["sales"]) == 6
+    return False
+
+
+def changed_tensor(name, change):
+    tensors, metadata = pack()
+    value = tensors.pop(name)
+    if change is not None:
+        tensors[name] = change(value)
+    return tensors, metadata
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("recurrent.0.U", None),
+        ("recurrent.0.U", lambda w: w.T),
+        ("recurrent.0.U", lambda w: w.astype(np.float16)),
+        ("recurrent.0.U", lambda w: w * np.nan),
+        ("shifts", None),
+        ("shifts", lambda w: w[:-1]),
+        ("scale.mean", lambda w: w[:-1]),
+        ("scale.size", lambda w: w[:, :0]),
+        ("scale.size", lambda w: 0 * w),
+        ("scale.size", lambda w: -w),
+        ("history.loss", None),
+    ],
+)
+def test_a_tensor_that_does_not_fit(name, change, path):
+    write(path, *changed_tensor(name, change))
+    with pytest.raises(ModelFileError, match="damaged"):
+        load(path)
+
+
+def test_a_key_that_is_missing(path):
+    tensors, metadata = pack()
+    keys = [place for place in places(metadata) if place and isinstance(place[-1], str)]
+    needed = [place for place in keys if place[0] != "parameters" or len(place) == 1]  # those have defaults
+    assert len(needed) > 40
+    for place in needed:
+        changed = copy.deepcopy(metadata)
+        inner = changed
+        for key in place[:-1]:
+            inner = inner[key]
+        del inner[place[-1]]
+        write(path, tensors, changed)
+        with pytest.raises(ModelFileError, match=r"damaged|does not know"):
+            load(path)

@@ -1,0 +1,271 @@
+"""Forecasts: kinds of tables, batches, strategies, what is refused, and what is not invented."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from tests.forecasters import ROLES, days, fitted, of_shops, shop, small, wave
+from tests.tolerances import ROWS, assert_close
+
+from throughtime import load
+from throughtime.errors import DataError, ParameterError
+
+
+def dated(steps=60, start="2024-01-01"):
+    return {"day": days(steps, start), "y": wave(steps)}
+
+
+@pytest.fixture(scope="module")
+def by_day():
+    return small(time="day").fit(dated())
+
+
+# ---------------------------------------------------------------------- kinds
+
+
+def test_every_kind_of_table_gives_the_same_numbers():
+    mapping = dated()
+    model = small(time="day")
+    found = model.fit(mapping).predict()
+    assert list(found) == ["day", "y", "y_0.1", "y_0.9"]
+    assert [str(day)[:10] for day in found["day"]] == ["2024-03-01", "2024-03-02", "2024-03-03"]
+    for kind in (pd.DataFrame, pl.DataFrame):
+        frame = model.fit(kind(mapping)).predict()
+        assert type(frame) is kind
+        assert list(frame.columns) == list(found)
+        for name in ("y", "y_0.1", "y_0.9"):
+            assert np.array_equal(frame[name].to_numpy(), found[name]), name
+        assert np.array_equal(frame["day"].to_numpy(), found["day"])
+
+
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pl.DataFrame])
+def test_a_panel_of_every_kind_gives_the_same_numbers(kind):
+    found = small(**ROLES).fit(kind(shop())).predict(kind(shop(more=3)))
+    assert type(found) is kind
+    expected = of_shops().predict(shop(more=3))
+    for name, column in expected.items():
+        assert np.array_equal(np.asarray(found[name]), column), name
+    assert list(expected["shop"]) == ["north"] * 3 + ["south"] * 3
+    assert str(expected["day"][3])[:10] == "2024-02-15"
+
+
+def test_arrays_give_the_same_numbers_as_a_table_without_times():
+    found = small(season=7).fit({"y": wave()}).predict()
+    assert list(found) == ["step", "y", "y_0.1", "y_0.9"]
+    assert found["step"].tolist() == [1, 2, 3]
+    for one in (wave(), wave()[:, None], list(wave()), pd.Series(wave()), pl.Series(wave())):
+        assert np.array_equal(small(season=7).fit(one).predict(), found["y"])
+    assert np.array_equal(fitted().predict_quantiles()[0, :, 0, 2], found["y_0.9"])
+
+
+def test_several_arrays():
+    data = [wave(60), wave(90, seed=1)]
+    model = small().fit(data)
+    assert model.predict().shape == (2, 3)
+    assert small().fit(np.stack([wave(60)] * 2)[..., None]).predict().shape == (2, 3)
+    assert small().fit(np.ones((2, 60, 2)) * wave(60)[:, None]).predict().shape == (2, 3, 2)
+    assert model.predict_quantiles().shape == (2, 3, 1, 3)
+
+
+def test_integers_and_months_go_on():
+    found = small(time="t").fit({"t": np.arange(0, 100, 2), "y": wave(50)}).predict()
+    assert found["t"].tolist() == [100, 102, 104]
+    months = np.arange("2020-01", "2024-01", dtype="datetime64[M]").astype("datetime64[D]") + 27
+    found = small(time="t").fit({"t": months, "y": wave(48)}).predict()
+    assert found["t"].astype("datetime64[D]").astype(str).tolist() == ["2024-01-28", "2024-02-28", "2024-03-28"]
+
+
+def test_dates_with_a_time_zone_are_taken_in_utc():
+    frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=50, freq="h", tz="Asia/Tokyo"), "y": wave(50)})
+    found = small(time="t").fit(frame).predict()["t"]
+    assert str(found[0]) == "2024-01-02 17:00:00"
+
+
+# ---------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_other_series_do_not_matter(strategy):
+    """Bit for bit, whatever else is in the panel."""
+    model = small(season=7, engine="compiled", strategy=strategy).fit([wave(100), wave(80, seed=1)])
+    random = np.random.default_rng(0)
+    data = [wave(int(steps), seed) for seed, steps in enumerate(random.integers(10, 300, 40))]
+    together = model.predict_quantiles(data)
+    for n in (0, 7, 39):
+        assert np.array_equal(model.predict_quantiles([data[n]])[0], together[n])
+    order = random.permutation(40)
+    assert np.array_equal(model.predict_quantiles([data[n] for n in order]), together[order])
+
+
+def test_more_series_than_are_read_at_once():
+    model = small(season=7, engine="compiled").fit(wave())
+    data = [wave(20 + n % 50, seed=n) for n in range(600)]
+    assert np.array_equal(model.predict(data)[300:301], model.predict(data[300:301]))
+
+
+# ---------------------------------------------------------------------- strategies
+
+
+def test_recursive_is_direct_for_one_step():
+    direct, recursive = (small(1, strategy=strategy).fit(wave()) for strategy in ("direct", "recursive"))
+    assert np.array_equal(direct.predict(), recursive.predict())
+    assert_close(direct.predict_quantiles(), recursive.predict_quantiles(), ROWS["float64"])
+
+
+def test_a_recursive_forecast_goes_on_from_its_own():
+    """The second step is the first one of the series with the first step's forecast behind it."""
+    model = small(2, strategy="recursive", validation=0.0).fit(wave())
+    first, second = model.predict(wave())
+    assert model.predict(np.append(wave(), first))[0] == second
+
+
+def test_a_recursive_forecast_of_a_table_reads_the_calendar_and_what_is_known_ahead():
+    table = shop(more=3)
+    model = small(**ROLES, strategy="recursive").fit(shop())
+    found = model.predict(table)["sales"]
+    changed = table | {"price": table["price"].copy()}
+    changed["price"][62] += 1  # the last day ahead in the north
+    other = model.predict(changed)["sales"]
+    assert found[:2].tolist() == other[:2].tolist()
+    assert found[2] != other[2]
+    assert found[3:].tolist() == other[3:].tolist()
+
+
+# ---------------------------------------------------------------------- what is given
+
+
+def test_without_data_those_of_fit_are_gone_on_with():
+    assert np.array_equal(fitted().predict(), fitted().predict(wave()))
+
+
+def test_only_the_context_is_read_by_the_network():
+    model = small(context=10, reference="last", validation=0.0).fit(wave())
+    assert np.array_equal(model.predict(wave()), model.predict(np.concatenate([wave(30, 5), wave()])))
+
+
+def test_a_series_that_was_not_learned_is_forecast_in_its_own_scale():
+    other = shop(more=3)
+    other["sales"], other["shop"] = other["sales"] * 1000, np.char.add("new ", other["shop"])
+    found = of_shops().predict(other)["sales"]
+    known = shop(more=3)["sales"][[59] * 3 + [107] * 3] * 1000
+    assert (np.abs(found / known - 1) < 0.2).all()
+
+
+def test_missing_values_are_passed_over():
+    y = wave()
+    y[[30, 50, 119]] = np.nan
+    y[40:60] = np.nan
+    found = small(season=7).fit(y).predict()
+    assert np.isfinite(found).all()
+
+
+def test_a_column_without_any_value_has_no_forecast():
+    for reference in ("mean", "last"):
+        found = small(reference=reference).fit(np.stack([wave(), np.full(120, np.nan)], axis=1)).predict()
+        assert np.isfinite(found[:, 0]).all()
+        assert np.isnan(found[:, 1]).all()
+
+
+def test_rows_that_are_not_there_count_as_missing_where_a_frequency_is_given():
+    table = dated()
+    table["y"][[10, 20]] = np.nan
+    gaps = {name: np.delete(column, [10, 20]) for name, column in table.items()}
+    expected = small(time="day").fit(table).predict()
+    found = small(time="day", frequency="D").fit(gaps).predict()
+    assert np.array_equal(found["y"], expected["y"])
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+def refused(model, data, message, kind=DataError):
+    with pytest.raises(kind) as caught:
+        model.predict(data)
+    assert str(caught.value) == message
+
+
+def test_a_series_that_is_too_short():
+    refused(
+        fitted(),
+        wave(7),
+        "the series has 7 steps; a forecast needs a season and a step before it, 8",
+    )
+
+
+def test_what_should_be_known_ahead_is_missing():
+    refused(
+        of_shops(),
+        shop(more=2),
+        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 are missing; give "
+        "rows for them, with the target left empty",
+    )
+    refused(
+        of_shops(),
+        None,
+        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 3 are missing; give "
+        "rows for them, with the target left empty",
+    )
+
+
+def test_a_category_that_was_never_seen():
+    table = shop(more=3)
+    table["kind"] = np.where(table["shop"] == "south", "tiny", "big")
+    refused(
+        of_shops(),
+        table,
+        "the static column 'kind' of the series 'south' is 'tiny', a category that the model never saw; it knows "
+        "big, small",
+    )
+
+
+def test_a_column_is_missing():
+    table = shop(more=3)
+    del table["visits"]
+    refused(
+        of_shops(),
+        table,
+        "there is no column 'visits'; the columns are 'shop', 'day', 'sales', 'price', 'kind' and 'size'",
+    )
+
+
+def test_times_of_another_frequency_or_with_gaps(by_day):
+    weekly = dated() | {"day": days(420)[::7]}
+    refused(
+        by_day,
+        weekly,
+        "the times of the series are irregular: after 2024-01-01 comes 2024-01-08, where steps of D are usual; give "
+        "frequency (--frequency), such as 'D', to count what is between them as missing",
+    )
+    gaps = {name: np.delete(column, 5) for name, column in dated().items()}
+    with pytest.raises(DataError, match="after 2024-01-05 comes 2024-01-07, where steps of D are usual"):
+        by_day.predict(gaps)
+    with pytest.raises(ParameterError, match="frequency 'D' does not go with times that are integers"):
+        by_day.predict({"day": np.arange(60), "y": wave(60)})
+
+
+def test_arrays_for_a_model_of_tables(by_day):
+    refused(by_day, wave(), "the model reads the calendar in column 'day', which arrays do not have; give a table")
+    refused(
+        of_shops(),
+        wave(),
+        "the model learned the columns 'sales', 'visits', 'price', 'kind' and 'size', got arrays of 1 columns",
+    )
+    plain = small(time="day", calendar=False).fit(dated())
+    assert np.array_equal(plain.predict(wave(60)), plain.predict(dated())["y"])
+
+
+def test_arrays_with_another_number_of_columns():
+    refused(
+        fitted(),
+        np.ones((50, 2)),
+        "the model learned the columns 'y0', got arrays of 2 columns",
+    )
+
+
+def test_a_loaded_model_has_no_series(tmp_path):
+    fitted().save(tmp_path / "model")
+    refused(
+        load(tmp_path / "model"),
+        None,
+        "a model that was loaded does not hold the series that it learned from; give them",
+    )
