@@ -1,13 +1,13 @@
 """Many notes at once: chord progressions by rule, learned with the Bernoulli loss, a yes or no for each note.
 
-Every fourth step a chord is drawn after the one before it: C goes to F, G or Am, and so on. At each step its three notes
-sound, and one of them an octave higher, drawn by chance. A network of 64 GRU units reads the notes of a step and says
-for each of 24 keys how likely it sounds in the next.
+Every fourth step a chord is drawn after the one before it: C goes to F, G or Am, and so on. At each step its three
+notes sound, and one of them an octave higher, drawn by chance. A network of 64 GRU units reads the notes of a step and
+says for each of 24 keys how likely it sounds in the next.
 
 Two bounds are told beside its loss. Who knows the chord and the beat, but answers for each note by itself, cannot be
-better than the sum of the entropies of the notes, which is what the network comes near. The entropy of the rule is less,
-since notes of one step depend on each other: where a chord changes, notes drawn one by one may be of two chords. At the
-end it plays by itself. It takes 10 seconds.
+better than the sum of the entropies of the notes: 2.711 nats, which the network comes near. The entropy of the rule is
+less, 1.277, since notes of one step depend on each other: where a chord changes, notes drawn one by one may be of two
+chords. At the end it plays by itself. It takes 10 seconds.
 
     python examples/music.py [--steps 1500] [--to music.png]
 """
