@@ -71,7 +71,7 @@ def learn_record(weights, row, target, truncate=5, bound=10, rate=0.0001):
     error = V @ every[-1] - target
     d_U, d_W, d_V, sum_U, sum_W = 0, 0, 0, 0, 0
     for t, s in enumerate(every):
-        back = min(t, truncate)
+        back = min(t, truncate)  # 0 at the first step, which has no state before it
         sum_U = sum_U + back * U[:, [t]] * row[t]
         sum_W = sum_W + back * (W @ every[t - 1])
         d_U, d_W = np.clip(d_U + sum_U, -bound, bound), np.clip(d_W + sum_W, -bound, bound)

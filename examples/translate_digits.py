@@ -31,7 +31,7 @@ SMALL = [
 ]  # fmt: skip
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 WORDS = ["<end>", *SMALL, *TENS, "hundred", "thousand"]
-DIGITS, LONGEST, END = 5, 9, WORDS.index("<end>")
+DIGITS, LONGEST, END = 5, 7, WORDS.index("<end>")
 
 
 def words(n):
