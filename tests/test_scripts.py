@@ -68,3 +68,61 @@ def test_source_code(tmp_path):
     lines = run(tmp_path, "source_code.py", "--folder", folder, "--minutes", 0.05, "--count", 5)
     assert re.match(r"\d+ of \d+ functions, [\d,]+ characters$", lines[0])
     assert re.match(r"\d of 5 functions compile \(\d+%\), of which \d are copies", lines[1])
+
+
+def test_the_sine_wave(tmp_path):
+    """The procedure's first epoch is that of the tutorial's own loops; the others have begun to learn."""
+    lines = run(tmp_path, "sine_wave.py", "--epochs", 1, "--steps", 50, "--to", "sine.png")
+    errors = {line[:44].strip(): float(line[44:].split()[1]) for line in lines if "RMSE" in line}
+    assert errors["always 0"] == 0.70499
+    assert "epoch   1: validation loss 30971.55, summed over 50 records" in lines
+    assert errors["true gradients, one weight"] < 0.65
+    assert errors["Forecaster, by default"] < 0.05
+    assert errors["Forecaster, for a series without noise"] < 0.05
+    assert (tmp_path / "sine.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_adding_problem(tmp_path):
+    """Ten steps are not long: all three learn something."""
+    lines = run(tmp_path, "adding_problem.py", "--length", 10, "--steps", 300, "--seeds", 1, "--to", "adding.png")
+    assert re.fullmatch(r"T = 10; the answer 1 has a mean squared error of 0\.1[67]\d", lines[0])
+    errors = {line[:14].strip(): float(line.split("error ")[1].split()[0]) for line in lines if "seed 1" in line}
+    assert errors.keys() == {"tanh", "identity ReLU", "LSTM"}
+    assert all(error < 0.1 for error in errors.values())
+    assert (tmp_path / "adding.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_digits_are_translated(tmp_path):
+    lines = run(tmp_path, "translate_digits.py", "--steps", 60)
+    losses = [float(line.split()[-4]) for line in lines if line.startswith("step ")]
+    assert losses[-1] < losses[0] - 1
+    assert sum(" -> " in line for line in lines) == 5
+    assert sum(line.startswith("ok ") for line in lines) == 12
+    assert not any(line.startswith("WRONG") for line in lines)
+
+
+def test_one_to_many(tmp_path):
+    lines = run(tmp_path, "one_to_many.py", "--steps", 60, "--to", "waves.png")
+    error, size = map(float, re.findall(r"\d\.\d{4}", next(line for line in lines if line.startswith("500 other"))))
+    assert error < size * 0.9
+    assert sum(line.startswith("ok ") for line in lines) == 8
+    assert not any(line.startswith("WRONG") for line in lines)
+    assert (tmp_path / "waves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_weather(tmp_path):
+    lines = run(tmp_path, "weather.py", "--days", 20, "--steps", 20, "--to", "weather.png")
+    assert [line.split()[0] for line in lines[2:6]] == ["network", "naive", "seasonal", "drift"]
+    assert "40 windows" in lines[6]
+    table = [line.split()[-2:] for line in lines if re.match("(temperature|humidity), ", line)]
+    assert all(0 < float(error) < 30 for row in table for error in row)
+    assert len(table) == 4
+    assert (tmp_path / "weather.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_music(tmp_path):
+    """The entropies in their order; the network, which has seen little, is already better than how often notes come."""
+    lines = run(tmp_path, "music.py", "--steps", 100, "--to", "music.png")
+    network, by_note, rule, often = (float(re.search(r"\d\.\d{3}", line)[0]) for line in lines[:4])
+    assert rule < by_note < network < often
+    assert (tmp_path / "music.png").read_bytes().startswith(b"\x89PNG")

@@ -14,7 +14,7 @@ from throughtime.cells.functions import tanh, where
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import ScanResult
 from throughtime.errors import GradientError, ParameterError
-from throughtime.inspection import check_gradients
+from throughtime.inspection import check_gradients, compare_gradients
 from throughtime.inspection.gradients import TOLERANCE
 from throughtime.layers import Dense, Dropout, Noise, OneHot, Pool, Recurrent
 from throughtime.losses import Element, Elementwise, SoftmaxCrossEntropy, SquaredError
@@ -278,6 +278,26 @@ def test_a_check_needs_float64_and_something_to_check():
         check_gradients(cells.GRU, engine=PlainEngine(np.float32))
     with pytest.raises(ParameterError, match="check_gradients takes a Network or a Cell, got str"):
         check_gradients("gru")
+
+
+def test_the_gradient_of_any_function_is_compared():
+    arrays = {"a": np.array([1.0, -2.0]), "b": np.array([[0.5]])}
+
+    def value():
+        return float(np.sum(arrays["a"] ** 3) * arrays["b"][0, 0])
+
+    right = {"a": 3 * arrays["a"] ** 2 * 0.5, "b": np.array([[-7.0]])}
+    report = compare_gradients(value, arrays, right).raise_on_failure()
+    assert [block.name for block in report.blocks] == ["a", "b"]
+    assert "rows differ" not in str(report)
+    assert wrong(compare_gradients(value, arrays, right | {"b": np.array([[-7.007]])})) == {"b"}
+    assert wrong(compare_gradients(value, arrays, right | {"a": np.array([1.5, np.nan])})) == {"a"}
+    with pytest.raises(GradientError, match="no gradient was given for 'b'"):
+        compare_gradients(value, arrays, {"a": right["a"]})
+    with pytest.raises(GradientError, match=r"the gradient of 'a' has shape \(1,\), its values have \(2,\)"):
+        compare_gradients(value, arrays, right | {"a": np.ones(1)})
+    with pytest.raises(ParameterError, match="a gradient check needs arrays in float64, 'a' is in float32"):
+        compare_gradients(value, {"a": np.ones(2, np.float32)}, {"a": np.ones(2)})
 
 
 def test_the_tolerance_is_that_of_the_table():

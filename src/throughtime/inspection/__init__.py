@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from throughtime.inspection.gradients import BlockCheck, GradientReport, check_gradients
+from throughtime.inspection.gradients import BlockCheck, GradientReport, check_gradients, compare_gradients
 
-__all__ = ["BlockCheck", "GradientReport", "check_gradients"]
+__all__ = ["BlockCheck", "GradientReport", "check_gradients", "compare_gradients"]
