@@ -27,7 +27,7 @@ def test_the_classic_example(tmp_path):
     picture = tmp_path / "curves.png"
     lines = run(tmp_path, "character_rnn.py", "--steps", 20, "--to", picture)
     assert [line.split()[0] for line in lines[:6]] == ["sgd"] * 3 + ["adagrad"] * 3
-    assert re.fullmatch(r"one-hot rows of \d+ symbols, elman, dense", lines[6])
+    assert re.fullmatch(r"one-hot rows of \d+ symbols, elman of \d+, dense", lines[6])
     assert lines[7].startswith("Adagrad is ")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
