@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
@@ -21,6 +23,25 @@ def run(folder, name, *options):
 def test_every_example_is_run_here():
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("character_rnn.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("character_rnn.py", ["--to", "no/curves.png"], "the folder 'no' for 'curves.png' does not exist; make it"),
+        ("from_scratch.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("identity_init.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("identity_init.py", ["--to", "no/curve.png"], "the folder 'no' for 'curve.png' does not exist; make it"),
+        ("next_word.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("source_code.py", ["--folder", "missing"], "there are no functions to learn from in missing"),
+    ],
+)
+def test_what_an_example_cannot_use_is_said_at_once(tmp_path, name, options, sentence):
+    command = [sys.executable, EXAMPLES / name, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith(f"{name}: error: {sentence}")
 
 
 def test_the_classic_example(tmp_path):
