@@ -13,6 +13,9 @@ from pydoc_data.topics import topics
 from matplotlib.figure import Figure
 
 from throughtime import TextGenerator
+from throughtime.errors import InputError
+from throughtime.files import check_output
+from throughtime.text.reading import read
 
 RATES = {"sgd": (0.03, 0.1, 0.3), "adagrad": (0.01, 0.03, 0.1)}
 
@@ -21,7 +24,11 @@ arguments.add_argument("--text", type=Path, help="a text file; by default the Py
 arguments.add_argument("--steps", type=int, default=10_000)
 arguments.add_argument("--to", type=Path, default=Path("character_rnn.png"))
 options = arguments.parse_args()
-text = options.text or "\n\n".join(topics.values())
+try:
+    text = "\n\n".join(read(options.text, level="char").texts if options.text else topics.values())
+    check_output(options.to)
+except InputError as error:
+    arguments.error(str(error))
 
 best = {}
 for optimizer, rates in RATES.items():

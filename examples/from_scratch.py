@@ -16,14 +16,19 @@ import numpy as np
 
 from throughtime import cells, engine
 from throughtime.engine.protocol import ScanWeights, Tokens
+from throughtime.errors import InputError
 from throughtime.losses import softmax
 from throughtime.optimizers import adagrad
+from throughtime.text.reading import read
 
 arguments = argparse.ArgumentParser(description="a recurrent network from scratch")
 arguments.add_argument("--text", type=Path, help="a text file; by default the Python language reference")
 arguments.add_argument("--steps", type=int, default=2_000)
 options = arguments.parse_args()
-text = options.text.read_text(encoding="utf-8") if options.text else "\n\n".join(topics.values())
+try:
+    text = "\n\n".join(read(options.text, level="char").texts if options.text else topics.values())
+except InputError as error:
+    arguments.error(str(error))
 
 # The data: each character is a number, and what is wanted at each place is the next one.
 symbols = sorted(set(text))

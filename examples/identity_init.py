@@ -15,6 +15,9 @@ from pydoc_data.topics import topics
 from matplotlib.figure import Figure
 
 from throughtime import TextGenerator
+from throughtime.errors import InputError
+from throughtime.files import check_output
+from throughtime.text.reading import read
 from throughtime.training import Callback
 
 arguments = argparse.ArgumentParser(description="the character RNN from the identity")
@@ -24,7 +27,11 @@ arguments.add_argument("--epochs", type=int, default=3)
 arguments.add_argument("--activation", choices=["tanh", "relu"], default="tanh")
 arguments.add_argument("--to", type=Path, default=Path("identity_init.png"))
 options = arguments.parse_args()
-text = options.text.read_text(encoding="utf-8") if options.text else "\n\n".join(topics.values())
+try:
+    text = "\n\n".join(read(options.text, level="char").texts if options.text else topics.values())
+    check_output(options.to)
+except InputError as error:
+    arguments.error(str(error))
 text = text[: options.characters]
 
 

@@ -15,14 +15,19 @@ from pydoc_data.topics import topics
 import numpy as np
 
 from throughtime import Batch, TextGenerator
+from throughtime.errors import InputError
 from throughtime.text.documents import sentences
+from throughtime.text.reading import read
 
 arguments = argparse.ArgumentParser(description="the word-level RNN")
 arguments.add_argument("--text", type=Path, help="a text file; by default the Python language reference")
 arguments.add_argument("--sentences", type=int, default=1_000, help="how many are learned")
 arguments.add_argument("--epochs", type=int, default=2)
 options = arguments.parse_args()
-text = options.text.read_text(encoding="utf-8") if options.text else "\n\n".join(topics.values())
+try:
+    text = "\n\n".join(read(options.text, level="char").texts if options.text else topics.values())
+except InputError as error:
+    arguments.error(str(error))
 found = [sentence for sentence in sentences(text.lower()) if 4 <= len(sentence.split()) <= 40]
 learned = found[: options.sentences]
 

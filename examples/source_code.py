@@ -52,6 +52,8 @@ options = arguments.parse_args()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # old escapes in old modules
     found = sorted(set(functions(options.folder)))
+if not found:
+    arguments.error(f"there are no functions to learn from in {options.folder}")
 learned = found[:: max(1, len(found) // options.functions)][: options.functions]
 print(f"{len(learned):,} of {len(found):,} functions, {sum(map(len, learned)):,} characters")
 

@@ -318,7 +318,7 @@ def test_the_memory_in_the_summary_grows_with_the_batch_and_the_length():
 
 
 def test_a_network_prints_its_layers_and_size():
-    assert repr(numbers()) == "Network(gru, dense; 61 parameters)"  # 2 * 9 + 3 * 9 + 9 + 3 + 3 + 1
+    assert repr(numbers()) == "Network(gru of 3, dense; 61 parameters)"  # 2 * 9 + 3 * 9 + 9 + 3 + 3 + 1
 
 
 @pytest.mark.parametrize("junk", [np.nan, np.inf, 1e30])

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
@@ -23,11 +25,30 @@ def test_every_example_is_run_here():
     assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("character_rnn.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("character_rnn.py", ["--to", "no/curves.png"], "the folder 'no' for 'curves.png' does not exist; make it"),
+        ("from_scratch.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("identity_init.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("identity_init.py", ["--to", "no/curve.png"], "the folder 'no' for 'curve.png' does not exist; make it"),
+        ("next_word.py", ["--text", "missing.txt"], "there is no file 'missing.txt'"),
+        ("source_code.py", ["--folder", "missing"], "there are no functions to learn from in missing"),
+    ],
+)
+def test_what_an_example_cannot_use_is_said_at_once(tmp_path, name, options, sentence):
+    command = [sys.executable, EXAMPLES / name, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith(f"{name}: error: {sentence}")
+
+
 def test_the_classic_example(tmp_path):
     picture = tmp_path / "curves.png"
     lines = run(tmp_path, "character_rnn.py", "--steps", 20, "--to", picture)
     assert [line.split()[0] for line in lines[:6]] == ["sgd"] * 3 + ["adagrad"] * 3
-    assert re.fullmatch(r"one-hot rows of \d+ symbols, elman, dense", lines[6])
+    assert re.fullmatch(r"one-hot rows of \d+ symbols, elman of \d+, dense", lines[6])
     assert lines[7].startswith("Adagrad is ")
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -33,7 +33,8 @@ def check_output(path: str | os.PathLike[str]) -> Path:
         raise OutputError(f"the name {path.name[:40] + '...'!r} is too long; choose a shorter one")
     folder = path.parent
     if not folder.is_dir():
-        raise OutputError(f"the folder {str(folder)!r} for {path.name!r} does not exist; make it first")
+        what = "is a file, no folder; choose another" if folder.exists() else "does not exist; make it first"
+        raise OutputError(f"the folder {str(folder)!r} for {path.name!r} {what}")
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder; name a file in it")
     if path.exists() and not path.is_file():
@@ -90,22 +91,27 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     Raises
     ------
     ModelFileError
-        If there is no such file, it is damaged, not one of ours, written by a newer version, or holds numbers that are
-        not finite.
+        If there is no such file, it is a folder, damaged, not one of ours, written by a newer version, or holds numbers
+        that are not finite.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    if path.is_dir():
+        raise ModelFileError(f"{str(path)!r} is a folder; name a model file in it")
     if not path.is_file():
         raise ModelFileError(f"there is no model file {str(path)!r}")
     try:
+        _check_kind(path)
         with safe_open(path, framework="numpy") as file:
             entry = (file.metadata() or {}).get(_ENTRY)
             metadata: Any = json.loads(entry) if entry is not None else None
             _check_format(path, metadata)
             tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except ModelFileError:
+        raise
     except (SafetensorError, RecursionError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{str(path)!r} is damaged or not a model file: {error}") from error
+        raise ModelFileError(f"{str(path)!r} is damaged or incomplete: {error}") from error
     except OSError as error:
         raise ModelFileError(f"{str(path)!r} cannot be read: {error.strerror}") from error
     for name, tensor in tensors.items():
@@ -114,6 +120,16 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
                 f"{str(path)!r} is damaged: {name!r} holds values that are no finite float32, float64 or uint64 numbers"
             )
     return tensors, metadata
+
+
+def _check_kind(path: Path) -> None:
+    """A file of safetensors begins with the length of its header, in 8 bytes, and the header, which is JSON."""
+    with path.open("rb") as file:
+        beginning = file.read(9)
+    if beginning[8:] != b"{":
+        raise ModelFileError(
+            f"{str(path)!r} is no model file; expected one that `throughtime train -o` or save(path) wrote"
+        )
 
 
 def _check_format(path: Path, metadata: Any) -> None:

@@ -20,7 +20,8 @@ class Parameter:
     """What a parameter may be.
 
     ``kind`` is ``int``, ``float``, ``bool``, ``str`` or ``object`` (checked by whoever uses it). ``optional`` allows
-    None. Numbers are at least ``low`` (above it, if ``above``) and at most ``high`` (below it, if ``below``).
+    None. Numbers are at least ``low`` (above it, if ``above``) and at most ``high`` (below it, if ``below``). ``hint``
+    says what may be meant by a value that is refused.
     """
 
     default: Any
@@ -31,6 +32,7 @@ class Parameter:
     high: float = math.inf
     above: bool = False
     below: bool = False
+    hint: str = ""
 
     def check(self, name: str, value: Any) -> None:
         """Raises :class:`ParameterError` unless the value is allowed."""
@@ -41,7 +43,8 @@ class Parameter:
         if self.kind in (int, float):
             fits = fits and not isinstance(plain, bool) and self._in_range(plain)
         if not fits:
-            raise ParameterError(f"{name} must be {self.expected()}, got {value!r}")
+            hint = f"; {self.hint}" if self.hint else ""
+            raise ParameterError(f"{name} must be {self.expected()}, got {value!r}{hint}")
 
     def _in_range(self, value: float) -> bool:
         over = value > self.low if self.above else value >= self.low
@@ -173,7 +176,14 @@ TAGGER: Mapping[str, Parameter] = {
 """Of :class:`~throughtime.SequenceTagger`."""
 
 SAMPLING: Mapping[str, Parameter] = {
-    "temperature": Parameter(1.0, "below 1 safer, above 1 wilder", float, low=0, above=True),
+    "temperature": Parameter(
+        1.0,
+        "below 1 safer, above 1 wilder",
+        float,
+        low=0,
+        above=True,
+        hint="greedy (--greedy) always takes the likeliest symbol",
+    ),
     "top_k": _count(None, "only the k likeliest symbols"),
     "top_p": Parameter(
         None, "only the likeliest symbols that have this probability together", float, True, 0, 1, above=True

@@ -283,7 +283,7 @@ def test_a_cell_of_ones_own(cli, text, module):
     assert last_line(result)["steps"] == 20
     assert len(cli("sample", "m", "--length", 9, "--cell", module).stdout) == 10
     assert last_line(cli("evaluate", "m", text, "--cell", module, "--json"))["loss"] > 0
-    assert last_line(cli("info", "m", "--cell", module, "--json"))["layers"][1] == "mine"
+    assert last_line(cli("info", "m", "--cell", module, "--json"))["layers"][1] == "mine of 8"
 
 
 def test_a_model_with_a_cell_of_ones_own_is_refused_without_it(cli, text, module):

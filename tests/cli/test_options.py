@@ -9,6 +9,7 @@ from typer.main import get_command
 from throughtime import TextGenerator
 from throughtime.cli.app import app
 from throughtime.cli.options import PYTHON_ONLY, with_options
+from throughtime.errors import ParameterError
 from throughtime.parameters import PARAMETERS, SAMPLING, Parameter
 
 
@@ -23,12 +24,13 @@ def test_every_parameter_is_an_option_with_its_default_and_its_meaning(command, 
         if name in PYTHON_ONLY:
             assert name not in found
         elif name == "temperature":  # which may be given several times
-            assert (found[name].opts, found[name].multiple, found[name].default) == (["--temperature"], True, None)
+            assert (found[name].opts, found[name].multiple, found[name].default) == (["--temperature"], True, (1.0,))
             assert found[name].help.startswith(parameter.meaning)
         else:
             assert f"--{name.replace('_', '-')}" in found[name].opts
             assert found[name].default == parameter.default
-            assert found[name].help == parameter.meaning
+            left_out = "left out:" if parameter.default is None else "none:"
+            assert found[name].help == parameter.meaning.replace("None:", left_out)
 
 
 def test_train_has_every_parameter_of_the_estimator():
@@ -46,7 +48,11 @@ def test_a_switch_is_off_until_it_is_named():
     assert options("train")["residual"].default is False
 
 
-TABLE = {"size": Parameter(3, "how many", int), "bound": Parameter(5.0, "at most", float, optional=True)}
+TABLE = {
+    "size": Parameter(3, "how many", int),
+    "bound": Parameter(5.0, "at most", float, optional=True),
+    "least": Parameter(None, "at least", int, optional=True),
+}
 
 
 @pytest.fixture
@@ -71,18 +77,22 @@ def heard(cli, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], {"size": 3, "bound": 5.0}),
-        (["--size", "4", "--bound", "0.5"], {"size": 4, "bound": 0.5}),
-        (["--bound", "none"], {"size": 3, "bound": None}),
-        (["--bound", "None"], {"size": 3, "bound": None}),
+        ([], {}),
+        (["--size", "4", "--bound", "0.5", "--least", "2"], {"size": 4, "bound": 0.5, "least": 2}),
+        (["--bound", "none", "--least", "none"], {"bound": None}),
+        (["--bound", "None"], {"bound": None}),
     ],
 )
 def test_values_arrive_as_they_are_meant(heard, given, expected):
-    assert heard("x", *given) == {"name": "x", **expected}
+    assert heard("x", *given) == {"name": "x", "size": 3, "bound": 5.0, "least": None, **expected}
 
 
-def test_what_is_no_number_is_refused(heard):
-    assert heard("x", "--bound", "much").exit_code == 2
+@pytest.mark.parametrize(("option", "text"), [("bound", "much"), ("size", "none"), ("least", "1.5")])
+def test_what_is_no_number_is_left_to_the_table_to_refuse(heard, option, text):
+    value = heard("x", f"--{option}", text)[option]
+    assert value == text
+    with pytest.raises(ParameterError, match=f"{option} must be a.* got '{text}'"):
+        TABLE[option].check(option, value)
 
 
 def test_a_command_keeps_its_own_parameters():
@@ -90,5 +100,5 @@ def test_a_command_keeps_its_own_parameters():
     def command(name: str, **parameters):
         """Does something."""
 
-    assert list(inspect.signature(command).parameters) == ["name", "size", "bound"]
+    assert list(inspect.signature(command).parameters) == ["name", "size", "bound", "least"]
     assert command.__doc__ == "Does something."

@@ -314,29 +314,48 @@ def shown(candidates, prime):
     return "".join(f"{found.loss:7.3f} nats per symbol  {prime}{found.text}\n" for found in candidates)
 
 
-def as_rows(candidates, prime):
+def as_rows(candidates, prime, copies):
     return {
         "candidates": [
-            {"text": prime + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss}
-            for found in candidates
-        ]
+            {"text": prime + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss, "copy": copy}
+            for found, copy in zip(candidates, copies, strict=True)
+        ],
+        "copies": None if None in copies else sum(copies),
     }
+
+
+def assert_ranked(cli, given, candidates, prime, copies):
+    """What is printed and told of candidates, of which these are copies."""
+    result = cli(*given)
+    number = f"{copies.count(True)} of {len(copies)}"
+    told = f"{number} are copies of documents that the model was given ({copies.count(True) / len(copies):.0%})\n"
+    assert (result.stdout, result.stderr) == (shown(candidates, prime), "" if None in copies else told)
+    assert json.loads(said(cli(*given, "--json"))) == as_rows(candidates, prime, copies)
+
+
+def copies_of(make, candidates, prime):
+    """The model of one text knows no documents."""
+    return [None if make is fitted else prime + found.text in NAMES for found in candidates]
 
 
 @pytest.mark.parametrize("make", [fitted, documents])
 def test_candidates_are_ranked(cli, file, make):
     expected = make().candidates(4, 12, "an", random_state=3, temperature=0.7)
     given = ["sample", file(make()), "--rank", "--count", 4, "--length", 12, "--prime", "an", "--seed", 3]
-    assert said(cli(*given, "--temperature", 0.7)) == shown(expected, "an")
-    assert json.loads(said(cli(*given, "--temperature", 0.7, "--json"))) == as_rows(expected, "an")
+    assert_ranked(cli, [*given, "--temperature", 0.7], expected, "an", copies_of(make, expected, "an"))
 
 
 @pytest.mark.parametrize("make", [fitted, documents])
 def test_beams_search(cli, file, make):
     expected = make().beam_search(12, "an", beams=3, ban="b", stop="nn", repetition_penalty=1.2)
     given = ["sample", file(make()), "--beams", 3, "--length", 12, "--prime", "an", "--ban", "b", "--stop", "nn"]
-    assert said(cli(*given, "--repetition-penalty", 1.2)) == shown(expected, "an")
-    assert json.loads(said(cli(*given, "--repetition-penalty", 1.2, "--json"))) == as_rows(expected, "an")
+    assert_ranked(cli, [*given, "--repetition-penalty", 1.2], expected, "an", copies_of(make, expected, "an"))
+
+
+def test_the_likeliest_text_may_be_a_copy(cli, file):
+    answer = last_line(cli("sample", file(documents()), "--beams", 3, "--prime", "h", "--json"))
+    assert [row["copy"] for row in answer["candidates"]] == [row["text"] in NAMES for row in answer["candidates"]]
+    assert answer["copies"] == sum(row["copy"] for row in answer["candidates"]) > 0
 
 
 @pytest.mark.parametrize("flag", ["--interactive", "-i"])
@@ -357,7 +376,8 @@ def test_a_beginning_that_cannot_be_used_ends_no_conversation(cli, model):
     result = cli("sample", model, "-i", "--length", 9, "--seed", 3, stdin="bé\nto\n")
     assert result.exit_code == 0
     assert result.stdout == "to" + fitted().generate(9, "to", random_state=3) + "\n"
-    assert "UnknownSymbol: the prime contains 'é' (position 1)" in result.stderr
+    assert "UnknownSymbol: the beginning contains 'é' (position 1)" in result.stderr
+    assert "skip" not in result.stderr
 
 
 def test_unknown_symbols_may_be_left_out_of_a_conversation(cli, model):

@@ -210,6 +210,16 @@ def test_a_kink_is_skipped_and_said():
     assert all(block.checked == sizes[block.name] - block.skipped for block in report.blocks if block.skipped)
 
 
+def test_the_worst_element_is_one_that_was_compared_and_shown_with_what_it_was_compared_with():
+    """Neither one at a kink, nor the value of a stencil that reaches over a kink nearby."""
+    network, batch = at_a_kink()
+    network.parameters["r.b"][1] = 0.0005
+    blocks = {block.name: block for block in check_gradients(network, batch).blocks}
+    assert [blocks[name].index[-1] for name in ("r.U", "r.W", "r.b")] == [1, 1, 1]
+    for block in blocks.values():
+        assert block.numeric == pytest.approx(block.analytic, rel=1e-8)
+
+
 def test_a_kink_under_a_linear_loss_is_skipped_too():
     """There the central stencil agrees with itself at every width; only the slopes to both sides tell."""
 

@@ -33,7 +33,7 @@ from throughtime.network import Batch, Network
         ),
         (
             [OneHot(5), Recurrent("lstm", 4, 3)],
-            "layer 1 (lstm) takes inputs of size 4, the layer before gives 5",
+            "layer 1 (lstm of 3) takes inputs of size 4, the layer before gives 5",
         ),
         (
             [Bidirectional("gru", 2, 3), Dropout(0.5), Dense(3, 1)],
@@ -135,25 +135,25 @@ def test_a_recurrent_stack_is_laid_out_as_it_says():
         "gru", 4, 3, num_layers=3, bidirectional=True, residual=True, dropout=0.1, variational_dropout=0.2
     )
     assert [layer.describe() for layer in layers] == [
-        "gru, both directions",
+        "gru of 3, both directions",
         "dropout 0.1",
         "variational dropout 0.2",
-        "gru, both directions, dropout 0.1, variational dropout 0.2, residual",
-        "gru, both directions, dropout 0.1, variational dropout 0.2, residual",
+        "gru of 3, both directions, dropout 0.1, variational dropout 0.2, residual",
+        "gru of 3, both directions, dropout 0.1, variational dropout 0.2, residual",
     ]
     assert [layer.input_size for layer in layers] == [4, None, None, 6, 6]
     assert list(Stacked(layers).states()) == [
         f"recurrent.{number}.{way}" for number in range(3) for way in ("forward", "backward")
     ]
     assert Stacked(layers).output_size == 6
-    assert [layer.describe() for layer in recurrent_stack("lstm", 4, 3)] == ["lstm"]
+    assert [layer.describe() for layer in recurrent_stack("lstm", 4, 3)] == ["lstm of 3"]
     names = [layer.name for layer in recurrent_stack("gru", 4, 4, num_layers=2, dropout=0.5)]
     assert names == ["recurrent.0", "dropout.0", "recurrent.1", "dropout.1"]
 
 
 def test_what_a_layer_says_of_itself():
-    assert Recurrent("elman-relu", 2, 3).describe() == "elman-relu"
-    assert Recurrent("gru", 2, 3, reverse=True).describe() == "gru, reversed"
+    assert Recurrent("elman-relu", 2, 3).describe() == "elman-relu of 3"
+    assert Recurrent("gru", 2, 3, reverse=True).describe() == "gru of 3, reversed"
     assert VariationalDropout(0.25).describe() == "variational dropout 0.25"
     assert Stacked([OneHot(3), Dense(3, 2)]).describe() == "one-hot rows of 3 symbols, dense"
     assert Stacked([OneHot(3), Dense(3, 2)]).takes_ids

@@ -154,8 +154,8 @@ def test_more_units_read_backward_than_there_are_are_refused():
 
 def test_a_pool_of_the_last_step_has_to_know_which_units_were_read_backward():
     message = (
-        r"layer 2 \(last of each row\) takes units that were read backward \(gru, both directions\), whose last step "
-        r"is the first: pass reversed_from, the number of the first such unit \(6: none\)"
+        r"layer 2 \(last of each row\) takes units that were read backward \(gru of 3, both directions\), whose last "
+        r"step is the first: pass reversed_from, the number of the first such unit \(6: none\)"
     )
     with pytest.raises(ParameterError, match=message):
         Network([Bidirectional("gru", 2, 3), Dropout(0.5), Pool("last")])

@@ -46,7 +46,7 @@ def test_lines_without_text_are_left_out_and_counted(text, empty):
 @pytest.mark.parametrize("options", [{"split": "lines"}, {"split": "sentences"}])
 @pytest.mark.parametrize("text", ["", "\n", " \n\t\n"])
 def test_nothing_but_empty_documents_is_refused(text, options):
-    with pytest.raises(DataError, match="the text is empty; expected something to read"):
+    with pytest.raises(DataError, match="the text is empty or blank; expected something to read"):
         chars(text, **options)
 
 

@@ -113,11 +113,12 @@ def test_a_text_of_one_symbol_teaches_nothing(kind, texts, message, ends):
         (
             8,
             0.0,
-            r"too short: 8 symbols, of which 7 can be learned; a sequence needs 9 \(seq_len \+ 1\)\. Give more text, a "
-            r"smaller seq_len \(--seq-len\)$",
+            r"too short: 8 symbols, of which 7 can be learned; a sequence needs 9 \(seq_len \+ 1\)\. Give more text or "
+            r"seq_len=7 \(--seq-len 7\)$",
         ),
-        (8, 0.5, r"of which 3 can be learned; .* a smaller seq_len \(--seq-len\)$"),
-        (10, 0.2, r"of which 7 can be learned; .*\(--seq-len\), or validation=0 \(--validation 0\)$"),
+        (8, 0.5, r"of which 3 can be learned; .* Give more text or seq_len=3 \(--seq-len 3\)$"),
+        (2, 0.5, r"of which 0 can be learned; .* Give more text$"),
+        (10, 0.2, r"of which 7 can be learned; .* or seq_len=7 \(--seq-len 7\) or validation=0 \(--validation 0\)$"),
         (
             20,
             0.05,

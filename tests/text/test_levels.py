@@ -12,7 +12,7 @@ from tests.trained import FRENCH, TEXT, fitted, fitted_on_bytes, small
 
 from throughtime import load
 from throughtime.errors import DataError, ParameterError
-from throughtime.text import Baseline, NGram, learning
+from throughtime.text import Baseline, NGram, generator, learning
 from throughtime.text.vocabularies import END
 from throughtime.training import Corpus
 
@@ -336,7 +336,22 @@ def test_a_text_that_counting_knows_is_told(capsys):
     assert loss < 0.2 < model.validation_loss_
     lines = capsys.readouterr().err.splitlines()
     assert f"{model.validation_loss_:.3f} nats per symbol; an {order}-gram gets {loss:.3f}" in lines
-    assert any(line.startswith("that is no better than counting: ") for line in lines)
+    assert lines[-1] == (
+        "that is no better than counting: the text is too small for a network, the training too short, or the text "
+        "repeats itself"
+    )
+
+
+@pytest.mark.parametrize(
+    ("few", "why"), [(6, "the training was too short"), (5, "the learning rate is too high, or the text is learned by")]
+)
+def test_a_loss_above_that_of_guessing_is_told_with_its_cause(capsys, monkeypatch, few, why):
+    monkeypatch.setattr(generator, "FEW_STEPS", few)
+    small(verbose=1, max_steps=5, learning_rate=3.0).fit(TEXT)
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(
+        f"the validation loss is above {math.log(15):.2f} nats, which guessing at random costs: {why}"
+    )
 
 
 def test_without_validation_there_is_no_baseline(tmp_path):

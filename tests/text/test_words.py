@@ -254,7 +254,7 @@ def test_a_mark_is_meant_with_any_space_around_it(symbol, meant):
 
 @pytest.mark.parametrize("symbol", ["zebra", " ,", ";", "", 5, None])
 def test_what_is_no_symbol_is_refused(symbol):
-    with pytest.raises(UnknownSymbol, match="is no symbol that the model knows; expected one word, such as 'word', '"):
+    with pytest.raises(UnknownSymbol, match=r"expected one word, such as 'word', '.*; classes_ has them all"):
         Words(["word", ","]).ids_of(symbol)
 
 

@@ -25,6 +25,21 @@ def test_an_empty_history():
     assert math.isnan(history.train_loss)
 
 
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        (History(4), "History(0 steps; nats per symbol)"),
+        (History(4, loss=[1.25]), "History(1 step, last loss 1.25; nats per symbol)"),
+        (
+            History(None, loss=[0.5] * 3_749 + [0.125], validation_loss=[0.5, 0.25, 0.75], unit="squared error"),
+            "History(3,750 steps, last loss 0.125, best validation 0.25; squared error)",
+        ),
+    ],
+)
+def test_a_history_is_shown_in_a_line(history, expected):
+    assert repr(history) == expected
+
+
 def test_steps_count_from_one():
     assert History(4, loss=[0.5, 0.25, 0.125]).steps == [1, 2, 3]
 

@@ -64,7 +64,7 @@ def test_samples_are_shown_and_recorded(capsys):
     assert [step for step, _ in model.samples_] == [1, 5, 10, 20]
     for step, text in model.samples_:
         assert len(text) == 200
-        assert f"--- after {step} steps" in err
+        assert f"--- after {step} step{'s' if step > 1 else ''}, loss" in err
         assert printable(text) in err
 
 

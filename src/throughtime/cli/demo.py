@@ -12,6 +12,7 @@ from throughtime.errors import OutputError
 from throughtime.files import check_output
 from throughtime.inspection.plots import save_history
 from throughtime.text import TextGenerator
+from throughtime.training.history import steps_in_words
 
 
 def language_reference() -> str:
@@ -37,7 +38,7 @@ def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
     model.fit(language_reference())
     model.save(model_file)
     save_history(model.history_, picture)
-    shown = [f"--- after {step:,} steps ---\n{text}\n" for step, text in model.samples_]
+    shown = [f"--- after {steps_in_words(step)} ---\n{text}\n" for step, text in model.samples_]
     samples.write_text("\n".join(shown), encoding="utf-8")
     if as_json:
         report = training_report(model, model_file)

@@ -35,25 +35,35 @@ def with_options(table: Mapping[str, Parameter]) -> Callable[[Command], Command]
     return decorate
 
 
+def number(kind: type, *, optional: bool = False) -> dict[str, Any]:
+    """How an option reads a number: what is none stays text, which the library refuses in its own words."""
+
+    def read(text: Any) -> Any:
+        if optional and str(text).lower() == "none":
+            return None
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+
+    metavar = kind.__name__.upper()
+    return {"parser": read, "metavar": f"{metavar}|none" if optional else metavar}
+
+
 def _option(name: str, parameter: Parameter) -> inspect.Parameter:
     """``--random-state`` is ``--seed`` too; a switch is off until it is named; ``none`` is said for None."""
     flag = "--" + name.replace("_", "-")
     kind: Any = str if parameter.kind is object else parameter.kind
     names = [flag]
-    more: dict[str, Any] = {}
     if name == "random_state":
         kind, names = int, ["--seed", flag]
-    elif parameter.optional and parameter.default is not None:
-        more = {"parser": functools.partial(_or_none, kind), "metavar": f"{kind.__name__.upper()}|none"}
     may_be_none = parameter.default is None
-    option = typer.Option(*names, help=parameter.meaning, show_default=not may_be_none, **more)
+    more = number(kind, optional=parameter.optional or may_be_none) if kind in (int, float) else {}
+    meaning = parameter.meaning.replace("None:", "left out:" if may_be_none else "none:")
+    option = typer.Option(*names, help=meaning, show_default=not may_be_none, **more)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=parameter.default,
         annotation=Annotated[kind | None if may_be_none else kind, option],
     )
-
-
-def _or_none(kind: type, value: Any) -> Any:
-    return None if str(value).lower() == "none" else kind(value)

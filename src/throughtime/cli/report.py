@@ -40,6 +40,7 @@ def baseline_report(counted: Baseline | None) -> dict[str, Any]:
 def in_words(report: dict[str, Any]) -> str:
     """The same in one line."""
     from throughtime.text import Baseline
+    from throughtime.training.history import steps_in_words
     from throughtime.training.progress import clock
 
     validation = report["validation_loss"]
@@ -48,7 +49,7 @@ def in_words(report: dict[str, Any]) -> str:
         loss = f"validation {validation:.3f} nats per symbol ({report['bits_per_symbol']:.3f} bits), {loss}"
     if report["ngram_loss"] is not None:
         loss += f", {Baseline(report['ngram_order'], report['ngram_loss'], report['ngram_counted']).in_words()}"
-    return f"{loss}; {report['steps']:,} steps in {clock(report['seconds'])}"
+    return f"{loss}; {steps_in_words(report['steps'])} in {clock(report['seconds'])}"
 
 
 def evaluation_report(score: Evaluation, counted: Baseline | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from throughtime.cli.base import complain
 from throughtime.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def choices_of(
     Raises
     ------
     ParameterError
-        If a bias is not of the form SYMBOL=NUMBER.
+        If a bias is not of the form SYMBOL=NUMBER, or a ban names nothing.
     """
     from throughtime.text.vocabularies import END
 
@@ -51,6 +52,8 @@ def choices_of(
             symbol = ""
         if not symbol:
             raise ParameterError(f"--bias takes SYMBOL=NUMBER, such as e=-2, got {pair!r}")
+    if "" in ban:
+        raise ParameterError("--ban takes a symbol, such as e, got ''")
     banned: list[Any] = [unescaped(symbol) for symbol in ban]
     if model.level in ("char", "byte"):  # each of several symbols may be named
         banned = [one for symbol in banned for one in ([END] if symbol == END else named(symbol))]
@@ -95,24 +98,37 @@ def samples(
         for temperature in dict.fromkeys(temperatures)
         for text in model.generate_many(count, length, prime, temperature=temperature, **options)
     ]
-    texts = [text for _, text in found]
-    copies = None if model.fitted_.documents is None else model.copies(texts)
+    copies = _copies(model, [text for _, text in found])
     if as_json:
         rows = [
-            {"text": text, "temperature": temperature, "copy": None if copies is None else copies[place]}
-            for place, (temperature, text) in enumerate(found)
+            {"text": text, "temperature": temperature, "copy": copy}
+            for (temperature, text), copy in zip(found, copies, strict=True)
         ]
-        typer.echo(json.dumps({"samples": rows, "copies": None if copies is None else sum(copies)}, allow_nan=False))
+        _print_rows("samples", rows)
         return
     for temperature in dict.fromkeys(temperatures):
         if len(temperatures) > 1:
             typer.echo(f"--- temperature {temperature:g}")
         _print_texts([text for of, text in found if of == temperature])
-    if copies is not None:
-        share = sum(copies) / len(copies)
-        typer.echo(
-            f"{sum(copies)} of {len(copies)} are copies of documents that the model was given ({share:.0%})", err=True
-        )
+    _tell_copies(copies)
+
+
+def _copies(model: TextGenerator, texts: Sequence[str]) -> Sequence[bool | None]:
+    """Which texts are copies of documents that the model was given, None of each where it does not know."""
+    return [None] * len(texts) if model.fitted_.documents is None else model.copies(texts)
+
+
+def _tell_copies(copies: Sequence[bool | None]) -> None:
+    known = [copy for copy in copies if copy is not None]
+    if known:
+        of_them = f"{sum(known)} of {len(known)}"
+        complain(f"{of_them} are copies of documents that the model was given ({sum(known) / len(known):.0%})")
+
+
+def _print_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The texts as an object, and how many are copies."""
+    known = [row["copy"] for row in rows if row["copy"] is not None]
+    typer.echo(json.dumps({name: rows, "copies": sum(known) if known else None}, allow_nan=False))
 
 
 def _print_texts(texts: Sequence[str]) -> None:
@@ -121,19 +137,21 @@ def _print_texts(texts: Sequence[str]) -> None:
     typer.echo(("\n\n" if any("\n" in text for text in texts) else "\n").join(map(show, texts)))
 
 
-def ranked(candidates: Sequence[Candidate], shown: str, as_json: bool) -> None:
-    """Prints texts with their likelihood, the likeliest first."""
+def ranked(model: TextGenerator, candidates: Sequence[Candidate], shown: str, as_json: bool) -> None:
+    """Prints texts with their likelihood, the likeliest first, and how many are copies of what was learned."""
+    copies = _copies(model, [shown + found.text for found in candidates])
     if as_json:
         rows = [
-            {"text": shown + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss}
-            for found in candidates
+            {"text": shown + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss, "copy": copy}
+            for found, copy in zip(candidates, copies, strict=True)
         ]
-        typer.echo(json.dumps({"candidates": rows}, allow_nan=False))
+        _print_rows("candidates", rows)
         return
     show = _shown()
     for found in candidates:
         text = show(shown + found.text)
         typer.echo(f"{found.loss:7.3f} nats per symbol{chr(10) if chr(10) in text else '  '}{text}")
+    _tell_copies(copies)
 
 
 def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> None:
@@ -150,6 +168,8 @@ def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> N
             return
         prime = line.rstrip("\n")
         try:
+            if options["unknown"] == "error":
+                model.vocabulary_.check_known(prime, "the beginning")
             typer.echo(show(prime + model.generate(length, prime, **options)))
             if prime.strip():
                 p = model.predict_proba(prime, unknown=options["unknown"])[-1]
@@ -157,7 +177,7 @@ def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> N
                 likely = ", ".join(f"{model.classes_[i]!r} {p[i]:.0%}" for i in best)
                 typer.echo(f"  next: {likely}", err=True)
         except InputError as error:  # another beginning may do
-            typer.echo(f"{type(error).__name__}: {error}", err=True)
+            complain(f"{type(error).__name__}: {error}")
 
 
 def _shown() -> Any:

@@ -26,7 +26,7 @@ from throughtime.cli.base import (
     load_model,
     named_options,
 )
-from throughtime.cli.options import with_options
+from throughtime.cli.options import number, with_options
 from throughtime.cli.report import in_words, training_report
 from throughtime.errors import NonFiniteLoss, OutputError, ParameterError
 from throughtime.parameters import PARAMETERS, SAMPLING
@@ -118,31 +118,35 @@ def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, An
 @with_options({name: parameter for name, parameter in SAMPLING.items() if name != "temperature"})
 def sample(
     model: Model,
-    length: Annotated[int, typer.Option(help="how many new symbols; of documents, the most")] = 500,
+    length: Annotated[int, typer.Option(help="how many new symbols; of documents, the most", **number(int))] = 500,
     prime: Annotated[str, typer.Option(help="what the text begins with")] = "",
-    count: Annotated[int, typer.Option(help="how many texts")] = 1,
+    count: Annotated[int, typer.Option(help="how many texts", **number(int))] = 1,
     temperature: Annotated[
-        list[float] | None,
-        typer.Option(help=f"{SAMPLING['temperature'].meaning}; several: texts for each", show_default="1.0"),
-    ] = None,
+        list[float],
+        typer.Option(help=f"{SAMPLING['temperature'].meaning}; several: texts for each", **number(float)),
+    ] = (1.0,),  # type: ignore[assignment]
     stop: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help=r"end before this text, such as '\n'; may be given several times"),
     ] = None,
     ban: Annotated[
-        list[str] | None, typer.Option(metavar="SYMBOL", help="never write it; may be given several times")
+        list[str] | None,
+        typer.Option(metavar="SYMBOL", help="never write it; may be given several times, characters as one string"),
     ] = None,
     bias: Annotated[
         list[str] | None, typer.Option(metavar="SYMBOL=NUMBER", help="nats that make it likelier or, below 0, less so")
     ] = None,
     rank: Annotated[bool, typer.Option("--rank", help="the texts with their likelihood, the likeliest first")] = False,
     beams: Annotated[
-        int | None, typer.Option(help="beam search: the likeliest texts that this many beginnings lead to")
+        int | None,
+        typer.Option(help="beam search: the likeliest texts that this many beginnings lead to", **number(int)),
     ] = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="type beginnings, see how they go on and what was likely")
     ] = False,
-    seed: Annotated[int | None, typer.Option("--seed", "--random-state", help="the same seed, the same text")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", "--random-state", help="the same seed, the same text", **number(int))
+    ] = None,
     unknown: Unknown = "error",
     own: OwnCells = None,
     as_json: Json = False,
@@ -157,27 +161,35 @@ def sample(
         raise ParameterError("--rank, --beams and --interactive exclude each other")
     if (interactive and (as_json or count != 1)) or (beams is not None and count != 1):
         raise ParameterError("--count is not for --beams, and neither --count nor --json is for --interactive")
-    temperatures = temperature or [1.0]
-    if len(temperatures) > 1 and (rank or beams is not None or interactive):
+    if interactive and prime:
+        raise ParameterError("--interactive asks for beginnings, so that --prime has no meaning; leave it out")
+    given = named_options(context, {"temperature": list(temperature), **choices})
+    if choices["greedy"] and beams is None:
+        for name in [*(["count"] if count != 1 else []), *given]:
+            if name not in ("greedy", "repetition_penalty"):
+                flag = "--" + name.replace("_", "-")
+                raise ParameterError(
+                    f"--greedy always takes the likeliest symbol, so that {flag} has no meaning; leave it out"
+                )
+    if len(temperature) > 1 and (rank or beams is not None or interactive):
         raise ParameterError("several temperatures are for samples; with --rank, --beams and --interactive give one")
     generator = load_model(model, own, kind="TextGenerator")
     start = os.fsencode(prime) if generator.level == "byte" else prime
     stops = [view.unescaped(text) for text in stop or []]
     fixed: dict[str, Any] = {"stop": stops, "unknown": unknown}
     if beams is not None:
-        ways = named_options(context, choices) | ({"temperature": temperatures[0]} if temperature else {})
-        ways |= {} if seed is None else {"random_state": seed}
+        ways = given if seed is None else {**given, "random_state": seed}
         ways = view.choices_of(generator, ban or [], bias or [], ways)
-        view.ranked(generator.beam_search(length, start, beams=beams, **fixed, **ways), prime, as_json)
+        view.ranked(generator, generator.beam_search(length, start, beams=beams, **fixed, **ways), prime, as_json)
         return
     options = {**fixed, "random_state": seed, **view.choices_of(generator, ban or [], bias or [], choices)}
-    one = options | {"temperature": temperatures[0]}
+    one = options | {"temperature": temperature[0]}
     if interactive:
         view.converse(generator, length, one)
     elif rank:
-        view.ranked(generator.candidates(count, length, start, **one), prime, as_json)
-    elif count != 1 or len(temperatures) > 1:
-        view.samples(generator, count, length, start, temperatures, options, shown=prime, as_json=as_json)
+        view.ranked(generator, generator.candidates(count, length, start, **one), prime, as_json)
+    elif count != 1 or len(temperature) > 1:
+        view.samples(generator, count, length, start, temperature, options, shown=prime, as_json=as_json)
     elif as_json:
         view.stream_as_json(generator, length, start, one, prime)
     else:

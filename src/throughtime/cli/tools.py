@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from throughtime.cli.base import Json, Model, OwnCells, answer, cell_of, command, load_model
+from throughtime.cli.options import number
 from throughtime.cli.report import about, about_in_words
 from throughtime.errors import ParameterError
 
@@ -16,6 +17,8 @@ from throughtime.errors import ParameterError
 @command
 def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
     """Say what is in a model file."""
+    from throughtime.training.history import steps_in_words
+
     found = load_model(model, own)
     history, kind = found.history_, type(found).__name__
     seq_len = getattr(found, "seq_len", None) or getattr(found, "context_", 64)
@@ -29,7 +32,7 @@ def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
         "validation_loss": found.validation_loss_,
         **about(found),
     }
-    losses = f"trained {len(history.loss):,} steps, training loss {history.train_loss:.3f} {history.unit}"
+    losses = f"trained {steps_in_words(len(history.loss))}, training loss {history.train_loss:.3f} {history.unit}"
     if found.validation_loss_ is not None:
         losses += f", validation {found.validation_loss_:.3f}"
     if result.get("ngram_loss") is not None:
@@ -82,8 +85,8 @@ def bench(
 @command
 def demo(
     to: Annotated[Path, typer.Option(help="the folder to write into")] = Path("throughtime-demo"),
-    minutes: Annotated[float, typer.Option(help="time to train")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", "--random-state")] = 1,
+    minutes: Annotated[float, typer.Option(help="time to train", **number(float))] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", "--random-state", **number(int))] = 1,
     as_json: Json = False,
 ) -> None:
     """Watch a network learn to write from the Python language reference."""

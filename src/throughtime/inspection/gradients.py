@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -31,7 +32,7 @@ ROUND_OFF = 8 * np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class BlockCheck:
-    """One parameter, input or initial state: its worst element."""
+    """One parameter, input or initial state: the worst of its elements that have a derivative."""
 
     name: str
     index: tuple[int, ...]
@@ -313,14 +314,15 @@ def _stencil(value: Callable[[], float], array: Array, index: tuple[int, ...], w
 
 def _look_closer(
     value: Callable[[], float], array: Array, index: tuple[int, ...], given: float, noise: float, bound: float
-) -> str:
-    """``"right"`` if a narrower stencil agrees, ``"kink"`` if the slopes to both sides differ, else ``"wrong"``.
+) -> float | Literal["kink", "wrong"]:
+    """The derivative by a narrower stencil if it agrees, ``"kink"`` if the slopes to both sides differ, or ``"wrong"``.
 
     A narrower stencil has less truncation and more round-off, and may no longer reach a kink nearby.
     """
     for divisor in (4, 16, 64):
-        if abs(_stencil(value, array, index, STEP / divisor) - given) <= divisor * noise + bound:
-            return "right"
+        closer = _stencil(value, array, index, STEP / divisor)
+        if abs(closer - given) <= divisor * noise + bound:
+            return closer
     slopes = _slopes(value, array, index, STEP / 64)
     jump = abs(slopes[1] - slopes[0])
     # Several kinks at one point may pull to both sides, so what is allowed reaches as far beyond the slopes.
@@ -356,14 +358,19 @@ def _compare(
         noise = ROUND_OFF * max(1.0, abs(value())) / STEP
         with np.errstate(invalid="ignore", divide="ignore"):
             errors = np.where(given == numeric, 0.0, np.maximum(np.abs(given - numeric) - noise, 0.0) / scale)
-        skipped = 0
+        kinks = np.zeros(errors.shape, bool)
         for index in zip(*np.nonzero(errors > tolerance), strict=True):
             bound = tolerance * float(scale[index])
-            verdict = _look_closer(value, array, index, float(given[index]), noise, bound)
-            if verdict != "wrong":
-                errors[index] = 0.0
-                skipped += verdict == "kink"
-        worst = np.unravel_index(int(np.argmax(errors)), errors.shape)  # argmax stops at a NaN
+            closer = _look_closer(value, array, index, float(given[index]), noise, bound)
+            if closer == "wrong":
+                continue
+            errors[index] = 0.0
+            if closer == "kink":
+                kinks[index] = True
+            else:
+                numeric[index] = closer
+        skipped = int(kinks.sum())
+        worst = np.unravel_index(int(np.argmax(np.where(kinks, -1.0, errors))), errors.shape)  # stops at a NaN
         yield BlockCheck(
             name,
             tuple(int(place) for place in worst),

@@ -114,7 +114,7 @@ class Recurrent(Layer):
         return Stage("recurrent", self.name, self.inputs, self.size, self.unit, self.reverse)
 
     def describe(self) -> str:
-        return f"{self.unit.name}{', reversed' if self.reverse else ''}"
+        return f"{self.unit.name} of {self.size}{', reversed' if self.reverse else ''}"
 
 
 @dataclass(frozen=True)
@@ -185,4 +185,4 @@ class Bidirectional(Layer):
         return Stage("bidirectional", self.name, self.inputs, 2 * self.size, cells.get(self.cell), parts=parts)
 
     def describe(self) -> str:
-        return f"{cells.get(self.cell).name}, both directions"
+        return f"{cells.get(self.cell).name} of {self.size}, both directions"

@@ -27,6 +27,9 @@ from throughtime.text.witten_bell import baseline
 from throughtime.training import History, Training, mean_loss
 from throughtime.training.progress import Progress
 
+FEW_STEPS = 100
+"""After fewer, a bad score tells of nothing but a short training."""
+
 
 class TextGenerator(TrainedText):
     """A recurrent network that learns to write, symbol by symbol, from text.
@@ -345,12 +348,18 @@ class TextGenerator(TrainedText):
         chance = math.log(len(self.vocabulary_))
         self._say(f"{loss:.3f} nats per symbol; {counted.in_words()}")
         if loss > chance:
-            self._say(
-                f"the validation loss is above {chance:.2f} nats, which guessing at random costs: the learning rate is "
-                "too high, or the text is learned by heart (early_stopping, dropout, or a smaller hidden_size help)"
+            why = (
+                "the training was too short"
+                if len(self.history_.loss) < FEW_STEPS
+                else "the learning rate is too high, or the text is learned by heart (early_stopping, dropout, or a "
+                "smaller hidden_size help)"
             )
+            self._say(f"the validation loss is above {chance:.2f} nats, which guessing at random costs: {why}")
         elif loss > counted.loss:
-            self._say("that is no better than counting: the text is too small for a network, or the training too short")
+            self._say(
+                "that is no better than counting: the text is too small for a network, the training too short, or the "
+                "text repeats itself"
+            )
 
     # ------------------------------------------------------------------ files
 

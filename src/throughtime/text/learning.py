@@ -16,6 +16,7 @@ from throughtime.text import sizing
 from throughtime.text.lesson import Lesson
 from throughtime.text.sizing import Sizes
 from throughtime.training import RESTART_EVERY, WARM_UP, Corpus, Plan, Streams, seconds_per_step
+from throughtime.training.history import steps_in_words
 from throughtime.training.progress import clock
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def plan_training(
         f"{network.body.describe()}: {parameters:,} parameters\n"
         f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation, "
         f"{len(lesson.vocabulary)} different\n"
-        f"{plan.max_steps:,} steps of {streams.rows} x {model.seq_len} symbols "
+        f"{steps_in_words(plan.max_steps)} of {streams.rows} x {model.seq_len} symbols "
         f"({plan.max_steps / streams.steps_per_epoch:,.1f} epochs), about {clock(seconds)} "
-        f"with the engine {network.engine.name}"
+        f"on the {network.engine.name} engine"
     )
     return plan, said

@@ -55,10 +55,15 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
     drawn = are_drawn(vocabulary, texts)
     learned, held_out = corpus.draw(validation, seed) if drawn else corpus.split(validation)
     if learned.predictions < seq_len:
-        spared = ", or validation=0 (--validation 0)" if validation and corpus.predictions >= seq_len else ""
+        fits = learned.predictions
+        ways = ["more text"]
+        if fits:
+            ways.append(f"seq_len={fits} (--seq-len {fits})")
+        if validation and corpus.predictions >= seq_len:
+            ways.append("validation=0 (--validation 0)")
         raise DataError(
-            f"the text is too short: {len(corpus.ids):,} symbols, of which {learned.predictions:,} can be learned; "
-            f"a sequence needs {seq_len + 1} (seq_len + 1). Give more text, a smaller seq_len (--seq-len){spared}"
+            f"the text is too short: {len(corpus.ids):,} symbols, of which {fits:,} can be learned; "
+            f"a sequence needs {seq_len + 1} (seq_len + 1). Give {' or '.join(ways)}"
         )
     if validation and held_out.predictions < 1:
         raise DataError(

@@ -57,6 +57,7 @@ def read(
     cut = split is not None or column is not None
     level = "char" if cut else level  # bytes are cut as text
     texts: list[Text] = []
+    names: list[str] = []
     left_out: list[Path] = []
     for item in sources:
         if isinstance(item, Path) and item.is_dir():
@@ -69,6 +70,7 @@ def read(
         else:
             raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(item).__name__}")
         for name, text in read_here.items():
+            names.append(name if text is item else repr(name))
             if not cut:
                 texts.append(text)
                 continue
@@ -76,7 +78,9 @@ def read(
             texts += documents(whole, split=split, column=column, name=name)
     full = [text for text in texts if (text.strip() if cut else text)]
     if not full:
-        raise DataError("the text is empty; expected something to read")
+        where = " and ".join(dict.fromkeys(names[:2])) + (" and others" if len(names) > 2 else "")
+        of = "" if column is None else f"the column {column!r} of "
+        raise DataError(f"{of}{where} is empty or blank; expected something to read")
     return Reading(full, left_out, len(texts) - len(full))
 
 

@@ -23,7 +23,8 @@ class Choices(TypedDict, total=False):
     ``top_p``: among the likeliest symbols that together have this probability. ``min_p`` (default 0): among those that
     have at least this share of the likeliest one's probability. ``repetition_penalty`` (default 1): above 1 the symbols
     among the last 64 are less likely. ``greedy``: always the likeliest. ``bias``: what is added to the outputs of
-    symbols, ``{symbol: number}``. ``ban``: symbols that are never written; ``"<end>"`` is the end of a document.
+    symbols, ``{symbol: number}``. ``ban``: symbols that are never written, characters and bytes as one string too.
+    ``"<end>"`` is the end of a document.
     """
 
     temperature: float

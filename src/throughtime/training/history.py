@@ -13,6 +13,11 @@ SMOOTHING = 0.999
 """The character-RNN scripts' ``smooth_loss = smooth_loss * 0.999 + loss * 0.001``."""
 
 
+def steps_in_words(steps: int) -> str:
+    """``1 step``, ``3,750 steps``."""
+    return f"{steps:,} step{'' if steps == 1 else 's'}"
+
+
 @dataclass
 class History:
     """Figures of a training.
@@ -36,6 +41,14 @@ class History:
     validation_steps: list[int] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     unit: str = "nats per symbol"
+
+    def __repr__(self) -> str:
+        figures = [steps_in_words(len(self.loss))]
+        if self.loss:
+            figures.append(f"last loss {self.loss[-1]:.4g}")
+        if self.validation_loss:
+            figures.append(f"best validation {min(self.validation_loss):.4g}")
+        return f"History({', '.join(figures)}; {self.unit})"
 
     @property
     def steps(self) -> list[int]:

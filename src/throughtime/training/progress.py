@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from throughtime.training.callbacks import Callback
+from throughtime.training.history import steps_in_words
 
 if TYPE_CHECKING:
     from throughtime.training.loop import Training
@@ -74,7 +75,7 @@ class Progress(Callback):
         if self.sample is not None and self._sample_is_due(run):
             text = self.sample()
             self.samples.append((run.step, text))
-            self._say(f"--- after {run.step:,} steps, {_figures(run)}\n{printable(text)}\n---")
+            self._say(f"--- after {steps_in_words(run.step)}, {_figures(run)}\n{printable(text)}\n---")
 
     def on_validation(self, run: Training) -> None:
         history = run.history

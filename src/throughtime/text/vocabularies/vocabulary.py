@@ -180,7 +180,7 @@ class Vocabulary(ABC):
         if not found:
             raise UnknownSymbol(
                 f"{symbol!r} is no symbol that the model knows; expected one {self.called}, such as "
-                f"{', '.join(map(repr, self.known[:3]))}"
+                f"{', '.join(map(repr, self.known[:3]))}; classes_ has them all"
             )
         return found
 
