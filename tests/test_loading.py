@@ -221,7 +221,7 @@ def assert_damaged(path):
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("kind", [None, "Forecaster", 5, ["TextGenerator"], {}])
+@pytest.mark.parametrize("kind", [None, "Translator", 5, ["TextGenerator"], {}])
 def test_it_holds_another_kind_of_model(kind, damaged):
     with pytest.raises(ModelFileError, match=r"holds a model of the kind .*, which this version does not know"):
         load(damaged(put("kind", kind)))
