@@ -398,7 +398,7 @@ class Forecaster(TrainedForecaster):
             f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season "
             f"{self.season_}, reference {self.reference_}, the last {self.context_} steps are read\n"
             f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} "
-            f"epochs), about {clock(seconds)} with the engine {network.engine.name}"
+            f"epochs), about {clock(seconds)} on the {network.engine.name} engine"
         )
         if self.validation and held_out is None:
             self._say("no series is long enough for a part to be held out: the intervals are not calibrated")
