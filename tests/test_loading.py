@@ -221,10 +221,14 @@ def assert_damaged(path):
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("kind", [None, "Forecaster", 5, ["TextGenerator"], {}])
+@pytest.mark.parametrize("kind", [None, "Oracle", 5, ["TextGenerator"], {}])
 def test_it_holds_another_kind_of_model(kind, damaged):
     with pytest.raises(ModelFileError, match=r"holds a model of the kind .*, which this version does not know"):
         load(damaged(put("kind", kind)))
+
+
+def test_a_text_generator_is_no_forecaster(damaged):
+    assert_damaged(damaged(put("kind", "Forecaster")))
 
 
 @pytest.mark.parametrize(
