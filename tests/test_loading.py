@@ -227,6 +227,10 @@ def test_it_holds_another_kind_of_model(kind, damaged):
         load(damaged(put("kind", kind)))
 
 
+def test_a_text_generator_is_no_forecaster(damaged):
+    assert_damaged(damaged(put("kind", "Forecaster")))
+
+
 @pytest.mark.parametrize(
     "where",
     [

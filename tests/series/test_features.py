@@ -1,5 +1,7 @@
 """References and inputs: numbers worked on paper, and that nothing looks ahead."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -155,6 +157,14 @@ def test_the_inputs_of_a_step():
     assert prepared.target[:, 0].tolist()[1:3] == [1.0, 1.0]  # (3 - 1) / 2, (6 - 4) / 2
     assert np.isnan(prepared.target[[0, 3], 0]).all()
     assert prepared.now.shape[1] == features.width(Roles(("y",)))
+
+
+def test_a_measured_column_is_standardised_and_what_is_missing_is_flagged():
+    past = column(1, NAN, 3)
+    features = replace(features_of(), past=Standard.of([past], 1))
+    y = column(1, 2, 4)
+    found = features.of(series_of(y, past), scale_of(y, "season", 3)).now[:, -2:]
+    assert found.tolist() == [[-1, 1], [0, 0], [1, 1]]
 
 
 # ---------------------------------------------------------------------- static facts

@@ -147,7 +147,7 @@ def plan_training(
         f"{net.body.describe()}: {parameters:,} parameters\n"
         f"{len(learned.lengths):,} sequences to learn from, {scored:,} for validation\n"
         f"{plan.max_steps:,} steps of {learned.rows} sequences ({plan.max_steps / learned.steps_per_epoch:,.1f} "
-        f"epochs), about {clock(seconds)} with the engine {net.engine.name}"
+        f"epochs), about {clock(seconds)} on the {net.engine.name} engine"
     )
     return plan, said
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a backtest found.
+    """What a backtest found; ``print`` shows it.
 
     Attributes
     ----------
@@ -28,7 +28,8 @@ class Backtest:
         Of all folds together.
     folds : tuple of Scores
         Of each fold.
-    forecasts : mapping of method to Forecasts
+    forecasts : dict of method to Forecasts
+        Of all folds, one after another, and within a fold in the order of the series.
     """
 
     scores: Scores

@@ -283,7 +283,21 @@ class Forecaster(TrainedForecaster):
         return self.fit_panel(self._read(data))
 
     def fit_panel(self, panel: Panel) -> Self:
-        """Learns from series that were read; see :meth:`fit`."""
+        """Learns from series that were read.
+
+        Parameters
+        ----------
+        panel : Panel
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError, DataError, NonFiniteLoss
+            As :meth:`fit` does.
+        """
         optimizer = self.check()
         spent = self._clock()
         seed = random.seed_of(self.random_state)
@@ -457,6 +471,10 @@ class Forecaster(TrainedForecaster):
             Whether a network is trained anew for each fold, on what came before it. With False this one is judged,
             which knows more than it would have then.
 
+        Returns
+        -------
+        Backtest
+
         Raises
         ------
         ParameterError
@@ -465,6 +483,14 @@ class Forecaster(TrainedForecaster):
             If a series is too short for so many folds, and as for ``fit``.
         NotFittedError
             Before ``fit``, unless there are data and ``refit``.
+
+        Examples
+        --------
+        >>> walk = np.cumsum(np.random.default_rng(1).normal(size=200))
+        >>> model = Forecaster(3, hidden_size=4, max_steps=20, random_state=1, verbose=0)
+        >>> found = model.backtest(walk, folds=2)
+        >>> len(found.folds), found.forecasts["naive"].point.shape
+        (2, (2, 3, 1))
         """
         for name, value in (("folds", folds), ("step", step)):
             if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
@@ -478,10 +504,16 @@ class Forecaster(TrainedForecaster):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model into one file; equal training gives equal bytes.
 
+        Parameters
+        ----------
+        path : path of the file
+
         Raises
         ------
         OutputError
             If the place cannot be written to.
+        NotFittedError
+            Before ``fit``.
         """
         self.check_fitted()
         files.save(path, *model_file.pack(self.fitted_))
@@ -490,7 +522,15 @@ class Forecaster(TrainedForecaster):
     def from_file(
         cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
     ) -> Forecaster:
-        """The model that ``save`` wrote; :func:`throughtime.load` calls it."""
+        """The model that ``save`` wrote; :func:`throughtime.load` calls it.
+
+        Raises
+        ------
+        ModelFileError
+            If the contents do not fit together.
+        CellError
+            If the model's cell is not known, or is another one of the same name.
+        """
         model, fitted = model_file.unpack(cls, tensors, metadata, cells, engine)
         model._keep(fitted)
         return model

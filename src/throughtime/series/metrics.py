@@ -29,6 +29,13 @@ class Forecasts:
     quantiles : ``[n, h, C, Q]``
     truth : ``[n, h, C]``, NaN where it is not known
     size : ``[n, C]``, what the errors are divided by for MASE
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = Forecasts(np.zeros((1, 2, 1)), np.zeros((1, 2, 1, 1)), np.array([[[3.0], [-4.0]]]), np.ones((1, 1)))
+    >>> found.scores(np.array([0.5]))["mae"].tolist()
+    [3.0, 4.0]
     """
 
     point: Array
@@ -37,7 +44,12 @@ class Forecasts:
     size: Array
 
     def scores(self, levels: Array) -> dict[str, Array]:
-        """Each metric at each lead, ``[h]``: the mean over series and columns."""
+        """Each metric at each lead, ``[h]``: the mean over series and columns, of what is known.
+
+        Parameters
+        ----------
+        levels : ``[Q]``, those of the quantiles
+        """
         error = self.truth - self.point
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = 200 * np.abs(error) / (np.abs(self.truth) + np.abs(self.point))
@@ -80,14 +92,29 @@ def mase_size(history: Array, season: int) -> Array:
 
 @dataclass(frozen=True)
 class Scores:
-    """The network beside the baselines.
+    """The network beside the baselines; ``print`` shows it, with a sentence on who won.
 
     Attributes
     ----------
     by_lead : mapping of method to mapping of metric to ``[h]``
-    levels : the quantiles
+        Methods are ``"network"``, ``"naive"``, ``"seasonal naive"`` (where there is a season) and ``"drift"``; metrics
+        ``"rmse"``, ``"mae"``, ``"smape"``, ``"mase"``, ``"pinball"`` and ``"coverage"``, NaN where one is not known.
+    levels : tuple of float
+        The quantiles.
     windows : int
         How many forecasts were judged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def off_by(error):
+    ...     point = np.full((1, 1, 1), error)
+    ...     return Forecasts(point, point[..., None], np.zeros((1, 1, 1)), np.ones((1, 1)))
+    >>> found = Scores.of({"network": off_by(3.0), "naive": off_by(2.0)}, (0.5,))
+    >>> found.best_baseline, found.wins
+    ('naive', False)
+    >>> print(found.verdict.partition(";")[0])
+    the network's mean absolute error is 50% ABOVE that of the best baseline (naive)
     """
 
     by_lead: Mapping[str, Mapping[str, Array]]
@@ -96,12 +123,13 @@ class Scores:
 
     @classmethod
     def of(cls, methods: Mapping[str, Forecasts], levels: Sequence[float]) -> Scores:
+        """The scores of forecasts, by method; all are of the same truths."""
         array = np.asarray(levels)
         windows = len(next(iter(methods.values())).truth)
         return cls({name: found.scores(array) for name, found in methods.items()}, tuple(levels), windows)
 
     def overall(self, method: str = "network") -> dict[str, float]:
-        """The mean over the leads (of the RMSE, the root of the mean square)."""
+        """Each metric of a method: the mean over the leads (of the RMSE, the root of the mean square)."""
         found = self.by_lead[method]
         means = {name: _mean_of_known(found[name]) for name in METRICS}
         return means | {"rmse": float(np.sqrt(_mean_of_known(found["rmse"] ** 2)))}

@@ -53,7 +53,20 @@ class TrainedForecaster(Learner):
         ------
         DataError
             If a series is too short, of another frequency, has a category that the model never saw, or lacks what
-            should be known ahead.
+            should be known ahead; and for what ``fit`` would not take either.
+        NotFittedError
+            Before ``fit``.
+
+        Examples
+        --------
+        >>> from throughtime import Forecaster
+        >>> table = {"month": np.arange("2015-01", "2024-01", dtype="datetime64[M]"), "sales": np.arange(108.0) % 12}
+        >>> model = Forecaster(2, time="month", hidden_size=4, max_steps=20, random_state=1, verbose=0).fit(table)
+        >>> found = model.predict()
+        >>> list(found)
+        ['month', 'sales', 'sales_0.1', 'sales_0.9']
+        >>> found["month"].astype("datetime64[M]").tolist()
+        [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)]
         """
         panel = self._given(data)
         points, quantiles = self.forecast_panel(panel)
@@ -63,7 +76,22 @@ class TrainedForecaster(Learner):
         return to_form(_columns(panel, points, quantiles, self.levels_), panel.form)
 
     def predict_quantiles(self, data: Any = None) -> Array:
-        """The same as quantiles alone: ``[N, h, C, Q]``, for the levels in ``levels_``, in the order of the series."""
+        """Forecasts the quantiles of the next ``horizon`` steps of each series.
+
+        Parameters
+        ----------
+        data : as for ``predict``
+
+        Returns
+        -------
+        array
+            ``[N, h, C, Q]``, in the order of the series and of ``levels_``, rising along the last axis.
+
+        Raises
+        ------
+        DataError, NotFittedError
+            As ``predict`` does.
+        """
         return self.forecast_panel(self._given(data))[1]
 
     def evaluate(self, data: Any = None) -> Scores:
@@ -71,6 +99,30 @@ class TrainedForecaster(Learner):
 
         The network is judged beside naive, seasonal naive and drift forecasts. Of the data of ``fit`` these steps were
         in the validation part, if there was one.
+
+        Parameters
+        ----------
+        data : as for ``fit``, default None
+            None: those of ``fit``.
+
+        Returns
+        -------
+        Scores
+
+        Raises
+        ------
+        DataError
+            If a series has fewer steps than the horizon, a season and one more; and as ``predict`` does.
+        NotFittedError
+            Before ``fit``.
+
+        Examples
+        --------
+        >>> from throughtime import Forecaster
+        >>> walk = np.cumsum(np.random.default_rng(1).normal(size=200))
+        >>> model = Forecaster(3, hidden_size=4, max_steps=20, random_state=1, verbose=0).fit(walk)
+        >>> sorted(model.evaluate().by_lead)
+        ['drift', 'naive', 'network']
         """
         panel = self._given(data, ahead=False)
         return judge(self, panel)
@@ -150,16 +202,30 @@ class TrainedForecaster(Learner):
         return points, conformal.moved(q, fitted.shifts * sizes, levels, points)
 
     def plot(self, data: Any = None, *, column: str | None = None, series: Any = None, ax: Any = None) -> Any:
-        """Draws the end of a series with its forecast and intervals; returns matplotlib's axes.
+        """Draws the end of a series with its forecast and intervals.
 
         Parameters
         ----------
         data : as for ``predict``
-        column : str, default None
+        column : str or None, default None
             Which target; None: the first.
         series : name of a series, default None
             None: the first.
-        ax : matplotlib axes, default None
+        ax : matplotlib axes or None, default None
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        ParameterError
+            If no target has the name ``column``.
+        DataError
+            If no series has the name ``series``; and as ``predict`` does.
+        NotFittedError
+            Before ``fit``.
         """
         from throughtime.series.plots import plot_forecast
 
