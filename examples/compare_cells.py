@@ -74,7 +74,7 @@ for (name, settings), style in zip(NETWORKS.items(), (":", "-.", "--", "-"), str
     accuracy = model.score(X_scored, y_scored)
     print(f"{name:<30}{size:>10,}{model.training_.seconds:>9.1f}{accuracy:>10.3f}", flush=True)
     curves.plot(model.history_.smooth_loss, style, label=name)
-    bars.bar_label(bars.barh(name, accuracy), [f"{accuracy:.0%}"], padding=3)
+    bars.bar_label(bars.barh(name.replace(", ", ",\n"), accuracy), [f"{accuracy:.0%}"], padding=3)
 
 curves.set(xlabel="step", ylabel="smoothed loss (nats per line)", title="Learning", ylim=(0, None))
 curves.legend()

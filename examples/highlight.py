@@ -76,11 +76,12 @@ def pieces(code, tags):
 
 
 def page(title, code, found, tags):
-    """The file as HTML: a run of characters of one tag, all right or all wrong, is one span."""
+    """The file as HTML: characters side by side with one tag, found and true, are one span."""
     spans = []
-    for (tag, right), run in itertools.groupby(zip(code, found, tags, strict=True), lambda c: (c[1], c[1] == c[2])):
+    for (tag, true), run in itertools.groupby(zip(code, found, tags, strict=True), lambda each: each[1:]):
         text = html.escape("".join(character for character, _, _ in run))
-        spans.append(f'<span class="{tag}{"" if right else " wrong"}" title="{tag}">{text}</span>')
+        style, title = (tag, tag) if tag == true else (f"{tag} wrong", f"{tag}, but it is: {true}")
+        spans.append(f'<span class="{style}" title="{title}">{text}</span>')
     styles = "\n".join(f".{tag} {{ color: {colour} }}" for tag, colour in COLOURS.items())
     legend = " · ".join(f'<span class="{tag}">{tag}</span>' for tag in COLOURS)
     return PAGE.format(title=html.escape(title), styles=styles, legend=legend, code="".join(spans))
@@ -104,7 +105,7 @@ model = SequenceTagger(embedding_size=32, max_steps=options.steps, random_state=
 print(f"{model.training_.seconds:.0f} seconds; now {len(scored)} other files, each as a whole:")
 print(model.report(*zip(*(tagged[path] for path in scored), strict=True)))
 
-chosen = options.file or min(scored, key=lambda path: abs(len(files[path]) - 5_000))
+chosen = options.file or min(scored, key=lambda path: abs(len(files[path]) - 8_000))
 code = chosen.read_text(encoding="utf-8")
 tags, (found,) = tags_of(code), model.predict([list(code)])
 options.to.write_text(page(chosen.name, code, found, tags), encoding="utf-8")

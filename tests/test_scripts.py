@@ -174,9 +174,9 @@ def test_highlighting(tmp_path):
     assert lines[-1].startswith("__init__.py: ")
     code = (folder / "__init__.py").read_text(encoding="utf-8")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    spans = re.findall(r'<span class="(\w+)(?: wrong)?" title="(\w+)">([^<]+)</span>', page)
-    assert html.unescape("".join(text for _, _, text in spans)) == code
-    assert all(styled == titled for styled, titled, _ in spans)
+    spans = re.findall(r'<span class="(\w+)( wrong)?" title="(\w+)(?:, but it is: (\w+))?">([^<]+)</span>', page)
+    assert html.unescape("".join(span[-1] for span in spans)) == code
+    assert all(tag == titled and bool(wrong) == (true not in ("", tag)) for tag, wrong, titled, true, _ in spans)
     nodes = list(ast.walk(ast.parse(code)))
     support = {line.split()[0]: int(line.split()[-1].replace(",", "")) for line in lines[3:-3]}
     assert support["defined"] == sum(len(n.name) for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
