@@ -134,7 +134,7 @@ def _unpacked(
         seed,
         sizes,
         _columns(columns),
-        _names(names, columns),
+        _names(names, 1 if columns is None and isinstance(encoding, Alphabet) else columns),
         _baseline(metadata["baseline"]),
         frequent,
     )
@@ -239,11 +239,7 @@ def _columns(stored: Any) -> int | None:
 def _names(stored: Any, columns: int | None) -> tuple[str, ...] | None:
     if stored is None:
         return None
-    if (
-        not isinstance(stored, list)
-        or len(stored) != (columns or 1)
-        or not all(isinstance(name, str) for name in stored)
-    ):
+    if not isinstance(stored, list) or len(stored) != columns or not all(isinstance(name, str) for name in stored):
         raise ModelFileError("the model file is damaged: its columns and their names differ")
     return tuple(stored)
 
