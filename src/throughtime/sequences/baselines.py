@@ -15,7 +15,7 @@ from throughtime.sequences.targets import Answers, Labels, Several
 
 
 @dataclass(frozen=True)
-class Baseline:
+class Guess:
     """A guess, and what it comes to on the validation part or, where there is none, on what was learned from.
 
     Parameters
@@ -37,7 +37,7 @@ class Baseline:
         return f"guessing {self.guess} scores {self.score:.3f}, with a loss of {self.loss:.4f}"
 
 
-def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Baseline:
+def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Guess:
     """The majority, or the mean, of ``learned``, as it does on ``scored``."""
     given, weights = _flat(learned)
     found, counts = _flat(scored)
@@ -48,12 +48,12 @@ def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Baseline:
     )
     if isinstance(answers, Labels):
         guess = short(answers.classes.tolist()[o.argmax()])
-        return Baseline(guess, float(np.average(found == o.argmax(), weights=counts)), loss)
+        return Guess(guess, float(np.average(found == o.argmax(), weights=counts)), loss)
     if isinstance(answers, Several):
         right = (found == (o > 0)).all(axis=1)
-        return Baseline("what most have of each label", float(np.average(right, weights=counts)), loss)
+        return Guess("what most have of each label", float(np.average(right, weights=counts)), loss)
     guessed = np.tile(np.average(given, axis=0, weights=weights), (len(found), 1))
-    return Baseline("the mean", r_squared(found, guessed, counts), loss)
+    return Guess("the mean", r_squared(found, guessed, counts), loss)
 
 
 def most_frequent(learned: Lesson, encoding: Encoding, answers: Answers) -> Array | None:

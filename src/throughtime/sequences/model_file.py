@@ -17,7 +17,7 @@ from throughtime.errors import CellError, ModelFileError, OutputError
 from throughtime.estimator import parameters_from_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.network import Network
-from throughtime.sequences.baselines import Baseline
+from throughtime.sequences.baselines import Guess
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, Scale
 from throughtime.sequences.learning import Sizes, network
 from throughtime.sequences.targets import LOSSES, Answers, Labels, Several, Values
@@ -45,7 +45,7 @@ class Fitted(NamedTuple):
     """The length of the rows of a 2-D array; None where it may be any."""
     names: tuple[str, ...] | None
     """Of the columns of a table; of texts, the one that they stood in."""
-    baseline: Baseline
+    baseline: Guess
     frequent: Array | None = None
     """Of a tagger of symbols: the most frequent tag of each, that of all behind them."""
 
@@ -244,8 +244,8 @@ def _names(stored: Any, columns: int | None) -> tuple[str, ...] | None:
     return tuple(stored)
 
 
-def _baseline(stored: Any) -> Baseline:
-    found = Baseline(**stored)
+def _baseline(stored: Any) -> Guess:
+    found = Guess(**stored)
     if not isinstance(found.guess, str) or not (math.isfinite(found.score) and math.isfinite(found.loss)):
         raise ModelFileError("the model file is damaged: its baseline is no score and loss")
     return found

@@ -109,7 +109,7 @@ class SequenceRegressor(SequenceLearner):
         The run itself, after ``fit`` (not after ``load``): steps, seconds.
     validation_loss_ : float or None
         Of the weights that were kept.
-    baseline_ : Baseline
+    baseline_ : Guess
         What guessing comes to that does not look at the sequence: the mean.
     hidden_size_, embedding_size_, batch_size_, seed_ : int
         What was chosen.

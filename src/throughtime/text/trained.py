@@ -84,7 +84,7 @@ class TrainedText(Learner):
             Always the likeliest symbol.
         bias : mapping of symbol to number
             What is added to the outputs of these symbols: log-odds in nats. ``"<end>"`` is the end of a document.
-        ban : symbols
+        ban : str, or a list of them
             What is never written. Characters and bytes may come as one string.
 
         Raises
