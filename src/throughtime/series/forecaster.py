@@ -497,7 +497,7 @@ class Forecaster(TrainedForecaster):
                 raise ParameterError(f"{name} must be an integer of at least 1, got {value!r}")
         self.check()
         panel = self._read(data) if refit and data is not None else self._given(data, ahead=False)
-        return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit)
+        return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit, of_fit=data is None)
 
     # ------------------------------------------------------------------ files
 

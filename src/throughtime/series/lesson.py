@@ -105,7 +105,7 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Less
         flags=any(np.isnan(series.target).any() or np.isnan(series.past).any() for series in panel),
         calendar=OF_UNIT.get(panel.frequency.unit, ()) if model.calendar and panel.frequency else (),
         past=Standard.of([series.past for series in learned], len(panel.roles.past)),
-        future=Standard.of([series.future for series in learned], len(panel.roles.future)),
+        future=Standard.of([series.future[: len(series)] for series in learned], len(panel.roles.future)),
         facts=tuple(
             Fact.of(name, [series.static[place] for series in panel]) for place, name in enumerate(panel.roles.static)
         ),
