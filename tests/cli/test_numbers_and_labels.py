@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from throughtime import Forecaster, SequenceClassifier, load
+from throughtime.cli.sequences import labels_of, sequences_of
 from throughtime.cli.tables import read_table
+from throughtime.errors import DataError
 
 QUICK = ("--hidden-size", "8", "--max-steps", "30", "--seed", "1", "-q")
 
@@ -104,6 +106,38 @@ def test_classify_texts(cli, reviews, tmp_path):
     assert list(found) == ["label", "p_bad", "p_good"]
     assert np.mean(np.array(found["label"]) == np.array(table["sentiment"])) == report["accuracy"]
     np.testing.assert_allclose(found["p_bad"] + found["p_good"], 1, atol=1e-6)
+
+
+def test_names_of_series_are_text(cli, tmp_path):
+    rows = [f"{name},{value}" for name in ("001", "1", "1_1", "11") for value in [3, 1, 4, 1, 5, 9, 2, 6] * 3]
+    (tmp_path / "s.csv").write_text("\n".join(["id,y", *rows]), encoding="utf-8")
+    assert cli("forecast", "s.csv", "-o", "m", "--series", "id", "--season", 8, *QUICK).exit_code == 0
+    assert load(tmp_path / "m").fitted_.names == ["001", "1", "1_1", "11"]
+    only = [row for row in rows if row.startswith("11,")]
+    (tmp_path / "one.csv").write_text("\n".join(["id,y", *only]), encoding="utf-8")
+    whole, one = cli("predict", "m", "s.csv"), cli("predict", "m", "one.csv")
+    assert one.stdout.splitlines()[1] == whole.stdout.splitlines()[4]
+
+
+def test_texts_do_not_depend_on_the_other_rows(tmp_path):
+    for name, line in (("numbers.csv", "12"), ("words.csv", "word")):
+        (tmp_path / name).write_text(f"text\n007\n{line}\n", encoding="utf-8")
+        assert sequences_of(read_table(tmp_path / name, as_text=["text"]), ["text"], text=True) == ["007", line]
+    (tmp_path / "null.jsonl").write_text('{"text": 7}\n{"text": null}\n', encoding="utf-8")
+    table = read_table(tmp_path / "null.jsonl", as_text=["text"])
+    with pytest.raises(DataError, match="column 'text', row 2: the text is missing"):
+        sequences_of(table, ["text"], text=True)
+
+
+def test_labels_are_of_one_type_in_both_files():
+    found = labels_of({"y": ["1", "2", "x"]}, "y")
+    assert labels_of({"y": ["1", "2"]}, "y", found).tolist() == ["1", "2"]
+    whole = labels_of({"y": ["1", "-2", "0"]}, "y")
+    assert whole.tolist() == [1, -2, 0]
+    with pytest.raises(DataError, match="column 'y', row 2: 'x' is no whole number, as all labels learned are"):
+        labels_of({"y": ["1", "x"]}, "y", whole)
+    with pytest.raises(DataError, match="column 'y', row 2: the label is missing"):
+        labels_of({"y": ["1", ""]}, "y")
 
 
 def test_classify_rows_of_numbers_as_the_library_does(cli, tmp_path):

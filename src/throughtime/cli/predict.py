@@ -45,7 +45,11 @@ def predict(
 def _forecast(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
     from throughtime.cli.tables import read_table
 
-    found: Mapping[str, Any] = model.predict(read_table(data, encoding))
+    fitted = model.fitted_
+    as_text = [fact.name for fact in fitted.features.facts if fact.categories]
+    if any(isinstance(name, str) for name in fitted.names):
+        as_text.append(fitted.roles.series)
+    found: Mapping[str, Any] = model.predict(read_table(data, encoding, as_text))
     return found
 
 
@@ -57,7 +61,8 @@ def _classify(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
     names = model.fitted_.names
     if names is None:
         raise ParameterError("the model was not made from a table; apply it in Python, with throughtime.load")
-    sequences = sequences_of(read_table(data, encoding), list(names), text=model.fitted_.columns is None)
+    text = model.fitted_.columns is None
+    sequences = sequences_of(read_table(data, encoding, names if text else ()), list(names), text=text)
     found = model.predict(sequences)
     if not hasattr(model, "predict_proba"):
         return {"value": found}

@@ -60,7 +60,7 @@ def forecast(
     if quantile:
         parameters["quantiles"] = tuple(quantile)
     model = Forecaster(**parameters, verbose=0 if quiet else 1)
-    table = read_table(data, encoding)
+    table = read_table(data, encoding, as_text=[parameters["series"]])
     try:
         model.fit(table)
     except (NonFiniteLoss, KeyboardInterrupt):
