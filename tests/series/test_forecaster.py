@@ -119,6 +119,10 @@ def test_a_second_fit_knows_nothing_of_the_first(tmp_path):
         ({"past": ["a", "a"]}, "past must be a column's name or a list of different ones"),
         ({"time": 5}, "time must be a string or None, got 5"),
         ({"validation": 1.0}, "validation must be a number of at least 0 and below 1, got 1.0"),
+        (
+            {"frequency": "M"},
+            r"frequency needs the column of times \(time\); where there is none, give season, such as",
+        ),
         ({"cell": "lstn"}, "'lstn'"),
         ({"epochs": 2}, "epochs, max_steps and minutes each say how long to train; give one of them"),
         ({"early_stopping": True, "validation": 0.0}, "early_stopping needs a validation part"),

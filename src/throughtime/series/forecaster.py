@@ -344,6 +344,10 @@ class Forecaster(TrainedForecaster):
                 raise ParameterError(f"{name} must be one of {known(allowed)}, got {getattr(self, name)!r}")
         for name in ("target", "past", "future", "static"):
             names_of(getattr(self, name), name)
+        if self.frequency is not None and self.time is None:
+            raise ParameterError(
+                "frequency needs the column of times (time); where there is none, give season, such as season=12"
+            )
         levels = np.atleast_1d(np.asarray(self.quantiles))
         if levels.dtype.kind != "f" or levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
             raise ParameterError(
@@ -372,6 +376,25 @@ class Forecaster(TrainedForecaster):
             series=self.series,
         )
         return panel_of_columns(columns, roles, self.frequency, form, gaps=self.frequency is not None)
+
+    def check_ahead(self, data: Any) -> None:
+        """Checks that what is known ahead reaches over the horizon, as a forecast of these data needs.
+
+        Parameters
+        ----------
+        data : as for ``fit``
+
+        Raises
+        ------
+        ParameterError
+            If a parameter makes no sense.
+        DataError
+            If it does not, and for what ``fit`` would not take.
+        """
+        self.check()
+        panel = self._read(data)
+        for series in panel:
+            self._check_ahead(panel, series)
 
     def _batch_size(self, windows: Windows) -> int:
         return int(self.batch_size or BATCH_SIZE * (1 if len(windows.places) <= MANY else 2))
