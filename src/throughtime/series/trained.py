@@ -39,7 +39,8 @@ class TrainedForecaster(Learner):
         Parameters
         ----------
         data : as for ``fit``, default None
-            The series up to now, at least a season and a step of each; the last ``context_`` steps are read. Rows at
+            The series up to now, at least a season and a step of each; the last ``context_`` steps are read, and with
+            the references ``"profile"`` and ``"recent"`` all that is given decides what is usual. Rows at
             the end without a target hold what is known ahead. None: those of ``fit``. A series of theirs that has its
             name (in the column ``series``) keeps the mean and scale that were found then; any other, and so each that
             has no name, even where it goes on with one that was learned, is seen in those of what is given.
@@ -100,7 +101,8 @@ class TrainedForecaster(Learner):
         """Forecasts the last ``horizon`` steps of each series from those before them, and judges that.
 
         The network is judged beside naive, seasonal naive and drift forecasts. Of the data of ``fit`` these steps were
-        in the validation part, if there was one.
+        in the validation part, if there was one: they were not learned, but helped to calibrate the intervals, so that
+        the coverage is that of the steps it was made for. That of :meth:`backtest` is not.
 
         Parameters
         ----------
