@@ -61,9 +61,9 @@ class Forecaster(TrainedForecaster):
     frequency : str or None, default None
         Such as ``"D"``, ``"15min"``, ``"M"``: then times that are not there count as missing values. None: found out.
     season : int or None, default None
-        Steps of a season. None: from the frequency, else 1: a year of months (12), quarters (4) or weeks (52), a week
-        of days (7), a day of hours (24), an hour of minutes (60), a minute of seconds (60); of ``"15min"`` 4, and 1
-        where it is no whole number of steps.
+        Steps of a season. None: from the frequency, a year of months (12), quarters (4) or weeks (52), a week of days
+        (7), a day of hours (24), minutes (1,440; of ``"15min"`` 96) or seconds (86,400); 1 where that is no whole
+        number of steps, and without times.
     calendar : bool, default True
         Whether the network is told hour, weekday, day and month, where there are dates.
     context : int or None, default None

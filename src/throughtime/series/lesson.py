@@ -127,10 +127,11 @@ def _check_lengths(model: Forecaster, panel: Panel, season: int) -> None:
     needed = (model.context or season + 1) + model.horizon
     for series in panel:
         if len(series) < needed:
+            shorter = "context" if model.context else "season (--season)"
             before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
             raise DataError(
                 f"{series.called} has {len(series)} steps, of which {before} plus the horizon ({model.horizon}) need "
-                f"{needed}; leave it out, give more of it, or a smaller {'context or ' if model.context else ''}horizon"
+                f"{needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
             )
 
 
