@@ -211,7 +211,9 @@ FORECASTER: Mapping[str, Parameter] = {
     "time": Parameter(None, "column of dates, or of integers", str, optional=True),
     "series": Parameter(None, "column that tells series apart", str, optional=True),
     "frequency": Parameter(None, "of the times, such as D, 15min or M, where some are missing", str, optional=True),
-    "season": _count(None, "steps of a season; None: from the frequency (12 of months), else 1"),
+    "season": _count(
+        None, "steps of a season; None: from the frequency (Q 4, M 12, W 52, D 7; h, min, s: a day), else 1"
+    ),
     "calendar": _switch(True, "tells the network the hour, weekday or month, where there are dates"),
     "context": _count(None, "steps that are read for a forecast; None: four seasons, three horizons or 48"),
     "reference": Parameter(

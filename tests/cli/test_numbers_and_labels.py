@@ -5,10 +5,13 @@ import random
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from throughtime import Forecaster, SequenceClassifier, load
-from throughtime.cli.tables import read_table
+from throughtime import Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger, load
+from throughtime.cli.sequences import labels_of, sequences_of
+from throughtime.cli.tables import read_table, write_table
+from throughtime.errors import DataError
 
 QUICK = ("--hidden-size", "8", "--max-steps", "30", "--seed", "1", "-q")
 
@@ -72,6 +75,28 @@ def test_a_forecast_is_never_scored_alone(cli, sales):
     assert all(name in result.stdout for name in ("network", "naive", "seasonal naive", "drift", "that of the best"))
 
 
+def test_a_forecast_that_cannot_be_made_is_refused_before_the_training(cli, sales, tmp_path):
+    past = [line for line in sales.read_text(encoding="utf-8").splitlines() if ",," not in line]
+    (tmp_path / "past.csv").write_text("\n".join(past), encoding="utf-8")
+    result = cli("forecast", "past.csv", "-o", "m", *COLUMNS, *QUICK, "--to", "f.csv")
+    assert result.exit_code == 2
+    assert (
+        "column 'promotion' is known ahead, but of the 3 steps after the end of the series 'north' 3" in result.stderr
+    )
+    assert not (tmp_path / "m").exists()
+    result = cli("forecast", "past.csv", "-o", "m", *COLUMNS, *QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert "the last steps of each series, which were not learned:" in result.stdout
+
+
+def test_steps_that_were_learned_are_not_called_held_out(cli, sales, tmp_path):
+    values = "\n".join(["y", "3", "1", "4", "1", "5", "9", "2", "6"])
+    (tmp_path / "short.csv").write_text(values, encoding="utf-8")
+    result = cli("forecast", "short.csv", "-o", "m", "--horizon", "4", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert "m: the last steps of each series:" in result.stdout
+
+
 def test_predict_forecasts_with_a_model(cli, sales, tmp_path):
     assert cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK, "--to", "f.csv").exit_code == 0
     assert last_line(cli("predict", "m", sales, "--to", "again.csv", "--json")) == {"rows": 6, "to": "again.csv"}
@@ -106,6 +131,38 @@ def test_classify_texts(cli, reviews, tmp_path):
     np.testing.assert_allclose(found["p_bad"] + found["p_good"], 1, atol=1e-6)
 
 
+def test_names_of_series_are_text(cli, tmp_path):
+    rows = [f"{name},{value}" for name in ("001", "1", "1_1", "11") for value in [3, 1, 4, 1, 5, 9, 2, 6] * 3]
+    (tmp_path / "s.csv").write_text("\n".join(["id,y", *rows]), encoding="utf-8")
+    assert cli("forecast", "s.csv", "-o", "m", "--series", "id", "--season", 8, *QUICK).exit_code == 0
+    assert load(tmp_path / "m").fitted_.names == ["001", "1", "1_1", "11"]
+    only = [row for row in rows if row.startswith("11,")]
+    (tmp_path / "one.csv").write_text("\n".join(["id,y", *only]), encoding="utf-8")
+    whole, one = cli("predict", "m", "s.csv"), cli("predict", "m", "one.csv")
+    assert one.stdout.splitlines()[1] == whole.stdout.splitlines()[4]
+
+
+def test_texts_do_not_depend_on_the_other_rows(tmp_path):
+    for name, line in (("numbers.csv", "12"), ("words.csv", "word")):
+        (tmp_path / name).write_text(f"text\n007\n{line}\n", encoding="utf-8")
+        assert sequences_of(read_table(tmp_path / name, as_text=["text"]), ["text"], text=True) == ["007", line]
+    (tmp_path / "null.jsonl").write_text('{"text": 7}\n{"text": null}\n', encoding="utf-8")
+    table = read_table(tmp_path / "null.jsonl", as_text=["text"])
+    with pytest.raises(DataError, match="column 'text', row 2: the text is missing"):
+        sequences_of(table, ["text"], text=True)
+
+
+def test_labels_are_of_one_type_in_both_files():
+    found = labels_of({"y": ["1", "2", "x"]}, "y")
+    assert labels_of({"y": ["1", "2"]}, "y", found).tolist() == ["1", "2"]
+    whole = labels_of({"y": ["1", "-2", "0"]}, "y")
+    assert whole.tolist() == [1, -2, 0]
+    with pytest.raises(DataError, match="column 'y', row 2: 'x' is no whole number, as all labels learned are"):
+        labels_of({"y": ["1", "x"]}, "y", whole)
+    with pytest.raises(DataError, match="column 'y', row 2: the label is missing"):
+        labels_of({"y": ["1", ""]}, "y")
+
+
 def test_classify_rows_of_numbers_as_the_library_does(cli, tmp_path):
     X = np.random.default_rng(1).normal(size=(80, 3)).round(3)
     y = (X.sum(axis=1) > 0).astype(int)
@@ -116,6 +173,34 @@ def test_classify_rows_of_numbers_as_the_library_does(cli, tmp_path):
     model = load(tmp_path / "m")
     assert model.feature_names_in_.tolist() == ["first", "second", "third"]
     np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+def test_several_labels_and_values_have_a_column_each(cli, tmp_path):
+    X = np.random.default_rng(1).normal(size=(40, 3)).round(3)
+    names = ["first", "second", "third"]
+    write_table(tmp_path / "rows.csv", dict(zip(names, X.T, strict=True)))
+    table = pd.DataFrame(X, columns=names)
+    several = SequenceClassifier(hidden_size=4, max_steps=5, random_state=1).fit(table, (X[:, :2] > 0).astype(int))
+    values = SequenceRegressor(hidden_size=4, max_steps=5, random_state=1).fit(table, X[:, :2])
+    several.save(tmp_path / "several")
+    values.save(tmp_path / "values")
+    found = last_line(cli("predict", "several", "rows.csv", "--json"))["columns"]
+    assert list(found) == ["label_0", "label_1", "p_0", "p_1"]
+    assert [found["label_0"], found["label_1"]] == several.predict(X).T.tolist()
+    assert [found["p_0"], found["p_1"]] == several.predict_proba(X).T.tolist()
+    found = last_line(cli("predict", "values", "rows.csv", "--json"))
+    assert (found["rows"], found["to"]) == (40, None)
+    assert list(found["columns"].values()) == values.predict(X).T.tolist()
+
+
+def test_several_tags_have_a_column_each(cli, tmp_path):
+    model = SequenceTagger(hidden_size=4, max_steps=5, random_state=1)
+    model.fit([["a", "b"], ["b"]] * 10, [[[0, 1], [1, 1]], [[1, 0]]] * 10).save(tmp_path / "m")
+    (tmp_path / "new.conll").write_text("a\nb\n\nb\n", encoding="utf-8")
+    found = last_line(cli("predict", "m", "new.conll", "--json"))["columns"]
+    assert list(found) == ["sentence", "token", "tag_0", "tag_1"]
+    expected = np.concatenate(model.predict([["a", "b"], ["b"]]))
+    assert [found["tag_0"], found["tag_1"]] == expected.T.tolist()
 
 
 @pytest.fixture

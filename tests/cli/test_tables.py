@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from throughtime.cli.conll import read_conll
 from throughtime.cli.tables import read_table, write_table
 from throughtime.errors import DataError, OutputError
 
@@ -73,6 +74,46 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
     with pytest.raises(DataError, match=r"is no text in utf-8.*--encoding"):
         read_table(path)
     assert read_table(path, "latin-1") == {"a": ["é"]}
+
+
+def test_numbers_that_are_names_stay_as_they_are(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,c,d\n1_1,001,4006381333931,0.5\n11,1,4006381333932,-0\n", encoding="utf-8")
+    assert plain(read_table(path)) == {
+        "a": ["1_1", "11"],
+        "b": ["001", "1"],
+        "c": [4006381333931, 4006381333932],
+        "d": [0.5, 0],
+    }
+    assert read_table(path, as_text=["c"])["c"] == ["4006381333931", "4006381333932"]
+    write_table(path, {"c": np.array([4006381333931.0, 0.25])})
+    assert path.read_text(encoding="utf-8") == "c\n4006381333931\n0.25\n"
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85"])
+def test_lines_end_where_the_file_says_so(tmp_path, separator):
+    table, sentences = tmp_path / "table.jsonl", tmp_path / "s.conll"
+    table.write_text(f'{{"a": "x{separator}y"}}\r\n{{"a": "z"}}\n', encoding="utf-8", newline="")
+    assert read_table(table) == {"a": [f"x{separator}y", "z"]}
+    sentences.write_text(f"a{separator}b\tO\r\n\r\nc\tO\r\n", encoding="utf-8", newline="")
+    assert read_conll(sentences) == ([[f"a{separator}b"], ["c"]], [["O"], ["O"]])
+
+
+def test_comments_stand_before_sentences_and_hash_signs_are_tokens(tmp_path):
+    path = tmp_path / "s.conll"
+    lines = ["-DOCSTART- O", "", "# sent_id = 1", "# O", "# # O", "1 N", "", "# newpar", "b O", "# c = d O"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert read_conll(path) == ([["#", "#", "1"], ["b", "#"]], [["O", "O", "N"], ["O", "O"]])
+
+
+def test_an_ending_that_is_not_known(tmp_path):
+    (tmp_path / "table.xls").write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"'table.xls' ends in no form of a table; choose one of '.csv', '.txt', '.tsv'"
+    ):
+        read_table(tmp_path / "table.xls")
+    (tmp_path / "table.txt").write_text("a\n1\n", encoding="utf-8")
+    assert plain(read_table(tmp_path / "table.txt")) == {"a": [1.0]}
 
 
 def test_an_ending_that_is_no_table(tmp_path):

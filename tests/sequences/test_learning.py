@@ -94,6 +94,21 @@ def test_words_that_were_never_seen_are_told_by_how_they_are_written():
     assert blind.score(X[100:], y[100:]) < 0.8
 
 
+@pytest.mark.parametrize("characters", [False, True])
+def test_the_vocabulary_is_that_of_the_part_that_is_learned(characters):
+    """Each sentence is a word of its own, twice: half of the words are held out."""
+    X = [[f"w{row}", f"w{row}"] for row in range(40)]
+    model = SequenceTagger(**SMALL, validation=0.5, characters=characters).fit(X, [["a", "b"]] * 40)
+    whole = {f"{'=' if characters else ''}w{row}" for row in range(40)}
+    assert len(whole.intersection(model.fitted_.encoding.known)) == 20
+
+
+def test_the_vocabulary_of_texts_is_that_of_the_part_that_is_learned():
+    X = [f"w{row} w{row}" for row in range(40)]
+    model = SequenceClassifier(**SMALL, validation=0.5, level="word").fit(X, ["a", "b"] * 20)
+    assert len([symbol for symbol in model.fitted_.encoding.known if symbol.startswith("w")]) == 20
+
+
 # ---------------------------------------------------------------------- batches and padding
 
 

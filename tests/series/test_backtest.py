@@ -56,9 +56,27 @@ def test_a_spike_in_a_measured_column_does_not_change_the_forecasts_before_it():
     assert not np.array_equal(one.point[2:], other.point[2:])
 
 
+def test_what_is_known_ahead_behind_the_horizon_does_not_change_a_forecast():
+    table = shop()
+    spiked = table | {"price": table["price"].copy()}
+    spiked["price"][57] = 1e5  # the first of the second fold
+    one, other = (small(**ROLES).fit(data).backtest(folds=2).forecasts["network"] for data in (table, spiked))
+    assert np.array_equal(one.point[:2], other.point[:2])
+    assert np.array_equal(one.quantiles[:2], other.quantiles[:2])
+    assert not np.array_equal(one.point[2:], other.point[2:])
+
+
+def test_columns_that_are_known_ahead_are_standardised_by_the_part_that_is_learned():
+    price = shop()["price"]
+    learned = np.concatenate([price[:48], price[60:96]])  # four fifths of 60 and of 45 days
+    standard = of_shops().fitted_.features.future
+    np.testing.assert_allclose(standard.mean, learned.mean(), rtol=1e-12)
+    np.testing.assert_allclose(standard.spread, learned.std(), rtol=1e-12)
+
+
 def test_without_another_fit_the_model_itself_is_judged():
     y = wave()
-    found = fitted().backtest(folds=2, step=4, refit=False)
+    found = fitted().backtest(y, folds=2, step=4, refit=False)
     assert np.array_equal(found.forecasts["network"].point[0, :, 0], fitted().predict(y[:113]))
     assert np.array_equal(found.forecasts["network"].point[1, :, 0], fitted().predict(y[:117]))
 
@@ -90,9 +108,8 @@ def test_a_panel_is_judged_as_a_whole():
 
 def test_evaluate_forecasts_the_last_steps():
     y = wave()
-    found = fitted().evaluate().by_lead["network"]["mae"]
+    found = fitted().evaluate(y).by_lead["network"]["mae"]
     assert np.array_equal(found, np.abs(y[-3:] - fitted().predict(y[:-3])))
-    assert np.array_equal(fitted().evaluate(y).by_lead["network"]["mae"], found)
 
 
 def test_values_that_are_missing_or_that_a_method_does_not_know_count_for_none():

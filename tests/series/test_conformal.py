@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throughtime.series.conformal import FEW, measured, moved, shift, shifts
+from throughtime.series.conformal import FEW, later_half, measured, moved, shift, shifts
 
 LEVELS = np.array([0.1, 0.5, 0.9])
 
@@ -59,13 +59,33 @@ def test_moved_quantiles_are_in_order(seed):
     assert (found[..., 1] == middle).all()
 
 
+LATE = np.arange(4000) >= 2000
+
+
 def test_the_measured_coverage_is_what_was_promised_where_the_law_is_known():
     y = np.random.default_rng(0).normal(size=(4000, 1, 1))
-    assert abs(measured(np.zeros((4000, 1, 1, 3)), y, LEVELS) - 0.8) < 0.02
+    assert abs(measured(np.zeros((4000, 1, 1, 3)), y, LEVELS, LATE) - 0.8) < 0.02
 
 
 def test_the_measured_coverage_counts_known_values_alone():
     y = np.random.default_rng(0).normal(size=(4000, 1, 1))
     y[::3] = np.nan
-    assert abs(measured(np.zeros((4000, 1, 1, 3)), y, LEVELS) - 0.8) < 0.03
-    assert np.isnan(measured(np.zeros((4, 1, 1, 3)), np.full((4, 1, 1), np.nan), LEVELS))
+    assert abs(measured(np.zeros((4000, 1, 1, 3)), y, LEVELS, LATE) - 0.8) < 0.03
+    assert measured(np.zeros((4, 1, 1, 3)), np.full((4, 1, 1), np.nan), LEVELS, np.arange(4) > 1) is None
+
+
+def test_one_half_says_nothing_of_a_break_before_the_other():
+    """Of values between -3 and -2, and then between 2 and 3, no half holds the other."""
+    y = np.random.default_rng(0).random((4000, 1, 1)) + np.where(LATE, 2, -3)[:, None, None]
+    assert measured(np.zeros((4000, 1, 1, 3)), y, LEVELS, LATE) == 0
+
+
+@pytest.mark.parametrize("levels", [(0.5,), (0.5, 0.9), (0.1, 0.5)])
+def test_levels_on_one_side_make_no_interval(levels):
+    y = np.random.default_rng(0).normal(size=(4000, 1, 1))
+    assert measured(np.zeros((4000, 1, 1, len(levels))), y, np.array(levels), LATE) is None
+
+
+def test_the_later_half_is_that_of_each_series():
+    found = later_half(np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 4, 5]))
+    assert found.astype(int).tolist() == [0, 0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1]

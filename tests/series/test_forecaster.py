@@ -11,7 +11,7 @@ from sklearn.base import clone
 from tests.forecasters import ROLES, SMALL, days, fitted, learner, of_shops, shop, small, wave
 from tests.tolerances import COMPILED, assert_close
 
-from throughtime import Forecaster
+from throughtime import Forecaster, load
 from throughtime.errors import DataError, NotFittedError, ParameterError
 from throughtime.optimizers import adam
 from throughtime.parameters import FORECASTER
@@ -119,6 +119,10 @@ def test_a_second_fit_knows_nothing_of_the_first(tmp_path):
         ({"past": ["a", "a"]}, "past must be a column's name or a list of different ones"),
         ({"time": 5}, "time must be a string or None, got 5"),
         ({"validation": 1.0}, "validation must be a number of at least 0 and below 1, got 1.0"),
+        (
+            {"frequency": "M"},
+            r"frequency needs the column of times \(time\); where there is none, give season, such as",
+        ),
         ({"cell": "lstn"}, "'lstn'"),
         ({"epochs": 2}, "epochs, max_steps and minutes each say how long to train; give one of them"),
         ({"early_stopping": True, "validation": 0.0}, "early_stopping needs a validation part"),
@@ -205,7 +209,7 @@ def test_it_says_what_it_does(capsys):
     said = capsys.readouterr().err
     assert "1 of 120 values are missing; they are left out, not invented" in said
     assert "1 series of 1 columns, 120 steps; season 7, reference" in said
-    assert "held-out windows calibrated the intervals: from 0.1 to 0.9, which promises 80%" in said
+    assert "held-out windows calibrated the quantiles: from 0.1 to 0.9, which promises 80%" in said
     small(verbose=1, max_steps=2).fit(y[:8])
     assert "no series is long enough for a part to be held out: the intervals are not calibrated" in (
         capsys.readouterr().err
@@ -216,6 +220,16 @@ def test_without_a_part_that_is_held_out_there_is_no_coverage():
     model = small(validation=0.0).fit(wave())
     assert (model.coverage_, model.validation_loss_) == (None, None)
     assert model.fitted_.shifts.tolist() == np.zeros((3, 1, 3)).tolist()
+
+
+def test_quantiles_that_make_no_interval_promise_nothing(capsys, tmp_path):
+    model = small(verbose=1, season=7, max_steps=2, quantiles=(0.5,)).fit(wave())
+    assert model.coverage_ is None
+    said = capsys.readouterr().err
+    assert "held-out windows calibrated the quantiles\n" in said
+    assert "promises" not in said + str(model.evaluate())
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").coverage_ is None
 
 
 # ---------------------------------------------------------------------- it learns

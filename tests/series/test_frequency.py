@@ -75,7 +75,20 @@ def test_months_that_are_too_short_for_the_day_end_earlier():
 
 @pytest.mark.parametrize(
     ("code", "season"),
-    [("M", 12), ("Q", 4), ("Y", 1), ("W", 52), ("D", 7), ("h", 24), ("2h", 12), ("15min", 4), ("s", 60), ("5D", 1)],
+    [
+        ("M", 12),
+        ("Q", 4),
+        ("Y", 1),
+        ("W", 52),
+        ("D", 7),
+        ("h", 24),
+        ("2h", 12),
+        ("15min", 96),
+        ("min", 1440),
+        ("7min", 1),
+        ("30s", 2880),
+        ("5D", 1),
+    ],
 )
 def test_the_season_of_a_frequency(code, season):
     assert Frequency.parse(code).season == season

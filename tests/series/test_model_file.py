@@ -22,6 +22,14 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
+def test_integers_of_numpy_are_stored_as_others(tmp_path):
+    numbers = {"horizon": 2, "season": 7, "context": 10, "hidden_size": 4, "batch_size": 8, "max_steps": 2}
+    of_numpy = {name: np.int64(value) for name, value in numbers.items()}
+    for name, given in (("python", numbers), ("numpy", of_numpy)):
+        small(**given).fit(wave()).save(tmp_path / name)
+    assert (tmp_path / "numpy").read_bytes() == (tmp_path / "python").read_bytes()
+
+
 def test_a_loaded_model_forecasts_the_same(path):
     of_shops().save(path)
     model = load(path)

@@ -15,6 +15,11 @@ def dated(steps=60, start="2024-01-01"):
     return {"day": days(steps, start), "y": wave(steps)}
 
 
+def called_a(y):
+    """A table of one series that has a name, by which it is known again."""
+    return {"s": ["a"] * len(y), "y": y}
+
+
 @pytest.fixture(scope="module")
 def by_day():
     return small(time="day").fit(dated())
@@ -114,9 +119,9 @@ def test_recursive_is_direct_for_one_step():
 
 def test_a_recursive_forecast_goes_on_from_its_own():
     """The second step is the first one of the series with the first step's forecast behind it."""
-    model = small(2, strategy="recursive", validation=0.0).fit(wave())
-    first, second = model.predict(wave())
-    assert model.predict(np.append(wave(), first))[0] == second
+    model = small(2, strategy="recursive", validation=0.0, series="s").fit(called_a(wave()))
+    first, second = model.predict()["y"]
+    assert model.predict(called_a(np.append(wave(), first)))["y"][0] == second
 
 
 def test_a_recursive_forecast_of_a_table_reads_the_calendar_and_what_is_known_ahead():
@@ -135,12 +140,16 @@ def test_a_recursive_forecast_of_a_table_reads_the_calendar_and_what_is_known_ah
 
 
 def test_without_data_those_of_fit_are_gone_on_with():
-    assert np.array_equal(fitted().predict(), fitted().predict(wave()))
+    alone, among = small(season=7).fit(wave()), small(season=7).fit([wave()])
+    assert np.array_equal(alone.predict(), among.predict()[0])  # both in the scale that was learned
+    by_name, table = small(**ROLES).fit(shop(more=3)), shop(more=3)
+    assert np.array_equal(by_name.predict()["sales"], by_name.predict(table)["sales"])
 
 
 def test_only_the_context_is_read_by_the_network():
-    model = small(context=10, reference="last", validation=0.0).fit(wave())
-    assert np.array_equal(model.predict(wave()), model.predict(np.concatenate([wave(30, 5), wave()])))
+    model = small(context=10, reference="last", validation=0.0, series="s").fit(called_a(wave()))
+    longer = model.predict(called_a(np.concatenate([wave(30, 5), wave()])))
+    assert np.array_equal(model.predict()["y"], longer["y"])
 
 
 def test_a_series_that_was_not_learned_is_forecast_in_its_own_scale():
@@ -149,6 +158,14 @@ def test_a_series_that_was_not_learned_is_forecast_in_its_own_scale():
     found = of_shops().predict(other)["sales"]
     known = shop(more=3)["sales"][[59] * 3 + [107] * 3] * 1000
     assert (np.abs(found / known - 1) < 0.2).all()
+
+
+@pytest.mark.parametrize("reference", ["mean", "last"])
+def test_a_series_without_a_name_is_forecast_in_its_own_scale(reference):
+    model = small(season=7, reference=reference).fit(wave())
+    one, other = wave(seed=1), 1000 * wave(seed=1) + 5
+    assert_close((model.predict(other) - 5) / 20_000, model.predict(one) / 20, ROWS["float32"])
+    assert np.array_equal(model.predict([one, other])[0], model.predict(one))
 
 
 def test_missing_values_are_passed_over():

@@ -167,6 +167,11 @@ def test_text_in_a_column_of_numbers():
     )
 
 
+def test_digits_with_an_underscore_are_no_number():
+    with pytest.raises(DataError, match="column 'y', row 2: '1_1' is no number"):
+        panel_of({"y": ["1", "1_1"]}, target="y")
+
+
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
 def test_dates_in_a_column_of_numbers(unit):
     with pytest.raises(DataError, match=r"column 't', row 1: '2024-01-01.* is no number"):

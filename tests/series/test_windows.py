@@ -133,6 +133,8 @@ def test_too_short_for_context_and_horizon():
     )
     with pytest.raises(DataError, match=r"the series 1 has 9 steps, of which a season \(7\) and a step plus the hori"):
         lesson_of([wave(50), wave(9)], season=7)
+    with pytest.raises(DataError, match=r"give more of it, or a smaller season \(--season\) or horizon"):
+        lesson_of(wave(9), season=7)
 
 
 def test_what_never_changes():

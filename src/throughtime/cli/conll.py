@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from throughtime.errors import DataError
+
+_COMMENT = re.compile(r"# [^\t=]+ =|# new(doc|par)\b|-DOCSTART-")
 
 
 def read_conll(path: Path, encoding: str = "utf-8", *, tagged: bool = True) -> tuple[list[list[str]], list[list[str]]]:
     """The tokens of each sentence, the first word of each line, and its tags, the last ones.
 
-    Lines that begin with ``#`` or ``-DOCSTART-`` are left out. ``tagged=False`` wants no tags.
+    At the beginning of a sentence lines like ``# word = ...``, ``# newdoc``, ``# newpar`` and ``-DOCSTART-`` are left
+    out; everywhere else ``#`` is a token. ``tagged=False`` wants no tags.
 
     Raises
     ------
@@ -18,7 +22,7 @@ def read_conll(path: Path, encoding: str = "utf-8", *, tagged: bool = True) -> t
         If the file cannot be read, holds no sentence, or a line has a token without a tag.
     """
     try:
-        lines = path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig")).splitlines()
+        lines = path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig")).split("\n")
     except (UnicodeDecodeError, LookupError) as error:
         raise DataError(f"{str(path)!r} is no text in {encoding}: {error}; give its encoding (--encoding)") from None
     except OSError as error:
@@ -30,7 +34,7 @@ def read_conll(path: Path, encoding: str = "utf-8", *, tagged: bool = True) -> t
         if not line.strip():
             tokens.append([])
             tags.append([])
-        elif not line.startswith(("# ", "-DOCSTART-")):
+        elif tokens[-1] or not _COMMENT.match(line):
             if tagged and len(words) < 2:
                 raise DataError(
                     f"{str(path)!r}, line {number}: the token {words[0]!r} has no tag; expected a token and its tag, "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, command, load_model
@@ -38,32 +39,46 @@ def predict(
     rows = rows_of(columns)
     if to is not None:
         write_table(to, columns)
-    text = as_csv(list(columns), rows).rstrip() if to is None else f"{to}: {len(rows):,} rows"
-    answer({"rows": len(rows), "to": None if to is None else str(to)}, as_json, text)
+        answer({"rows": len(rows), "to": str(to)}, as_json, f"{to}: {len(rows):,} rows")
+        return
+    cells = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+    answer({"rows": len(rows), "to": None, "columns": cells}, as_json, as_csv(list(columns), rows).rstrip())
 
 
 def _forecast(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
     from throughtime.cli.tables import read_table
 
-    found: Mapping[str, Any] = model.predict(read_table(data, encoding))
+    fitted = model.fitted_
+    as_text = [fact.name for fact in fitted.features.facts if fact.categories]
+    if any(isinstance(name, str) for name in fitted.names):
+        as_text.append(fitted.roles.series)
+    found: Mapping[str, Any] = model.predict(read_table(data, encoding, as_text))
     return found
 
 
 def _classify(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
-    """The label and the probability of each, or the value."""
+    """The label and the probability of each, or the value; of several labels or values a column each."""
     from throughtime.cli.sequences import sequences_of
     from throughtime.cli.tables import read_table
 
     names = model.fitted_.names
     if names is None:
         raise ParameterError("the model was not made from a table; apply it in Python, with throughtime.load")
-    sequences = sequences_of(read_table(data, encoding), list(names), text=model.fitted_.columns is None)
+    text = model.fitted_.columns is None
+    sequences = sequences_of(read_table(data, encoding, names if text else ()), list(names), text=text)
     found = model.predict(sequences)
     if not hasattr(model, "predict_proba"):
-        return {"value": found}
+        return _by_column("value", found)
     chances = model.predict_proba(sequences)
     of_classes = {f"p_{name}": chances[:, place] for place, name in enumerate(model.classes_.tolist())}
-    return {"label": found, **of_classes}
+    return {**_by_column("label", found), **of_classes}
+
+
+def _by_column(name: str, found: Any) -> dict[str, Any]:
+    """Answers ``[N]`` as one column, ``[N, K]`` as K with their numbers behind the name."""
+    if found.ndim == 1:
+        return {name: found}
+    return {f"{name}_{place}": found[:, place] for place in range(found.shape[1])}
 
 
 def _tag(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
@@ -75,7 +90,7 @@ def _tag(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
     return {
         "sentence": [number for number, some in enumerate(tokens, start=1) for _ in some],
         "token": [token for some in tokens for token in some],
-        "tag": [tag for some in tags for tag in some],
+        **_by_column("tag", np.concatenate(tags)),
     }
 
 

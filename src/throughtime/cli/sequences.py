@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from throughtime.parameters import CLASSIFIER, TAGGER
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 Columns = Mapping[str, Any]
+
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
 @command
@@ -41,7 +44,7 @@ def classify(
     from throughtime.sequences import SequenceClassifier
 
     check_output(output)
-    table = read_table(data, encoding)
+    table = read_table(data, encoding, as_text=[label, text])
     names = [text] if text is not None else [name for name in table if name != label]
     labels = labels_of(table, label)
     parameters["cell"] = cell_of(parameters["cell"])
@@ -53,8 +56,8 @@ def classify(
     report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
     if test is not None:
-        new = read_table(test, encoding)
-        answers = labels_of(new, label)
+        new = read_table(test, encoding, as_text=[label, text])
+        answers = labels_of(new, label, labels)
         found = model.score(sequences_of(new, names, text=text is not None), answers)
         values, counts = np.unique(labels, return_counts=True)
         usual = values[counts.argmax()]
@@ -98,15 +101,36 @@ def tag(
     answer(report, as_json, words)
 
 
-def labels_of(table: Columns, label: str) -> Any:
-    """The column of labels; numbers that are whole as integers."""
-    values = np.asarray(column_of(table, label))
-    if values.dtype.kind == "f":
-        missing = np.nonzero(np.isnan(values))[0]
-        if len(missing):
-            raise DataError(f"column {label!r}, row {missing[0] + 1}: the label is missing")
-        return values.astype(np.int64) if (values == np.floor(values)).all() else values
-    return values
+def labels_of(table: Columns, label: str, learned: Any = None) -> Any:
+    """The column of labels: integers where all are whole numbers, else text; where some were ``learned``, as those.
+
+    Raises
+    ------
+    DataError
+        If one is missing, or is text where integers were learned.
+    """
+    values = texts_of(table, label, "label")
+    other = [row for row, value in enumerate(values, start=1) if not _WHOLE.fullmatch(value)]
+    if learned is not None and learned.dtype.kind == "i" and other:
+        value = values[other[0] - 1]
+        raise DataError(f"column {label!r}, row {other[0]}: {value!r} is no whole number, as all labels learned are")
+    text = bool(other) if learned is None else learned.dtype.kind != "i"
+    return np.array(values) if text else np.array(values).astype(np.int64)
+
+
+def texts_of(table: Columns, name: str, what: str) -> list[str]:
+    """The cells of a column as text; ``what`` they are called in messages.
+
+    Raises
+    ------
+    DataError
+        If one is missing.
+    """
+    found = list(column_of(table, name))
+    for row, cell in enumerate(found, start=1):
+        if cell is None or cell != cell or not str(cell).strip():
+            raise DataError(f"column {name!r}, row {row}: the {what} is missing")
+    return [str(cell) for cell in found]
 
 
 def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
@@ -114,7 +138,7 @@ def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
     from throughtime.series.tables import numbers
 
     if text:
-        return [str(cell) for cell in column_of(table, names[0])]
+        return texts_of(table, names[0], "text")
     if not names:
         raise ParameterError("there is no column besides the label; name the one with the texts (--text)")
     return np.stack([numbers(column_of(table, name), name) for name in names], axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from throughtime.cli.base import Encoding, Json, answer, cell_of, command, complain
@@ -60,7 +61,9 @@ def forecast(
     if quantile:
         parameters["quantiles"] = tuple(quantile)
     model = Forecaster(**parameters, verbose=0 if quiet else 1)
-    table = read_table(data, encoding)
+    table = read_table(data, encoding, as_text=[parameters["series"]])
+    if to is not None or plot is not None:
+        model.check_ahead(table)
     try:
         model.fit(table)
     except (NonFiniteLoss, KeyboardInterrupt):
@@ -69,17 +72,18 @@ def forecast(
             complain(f"the last good weights are in {output}")
         raise
     model.save(output)
-    found = model.predict()
     if to is not None:
-        write_table(to, found)
+        write_table(to, model.predict())
     if plot is not None:
         _draw(model, plot)
     scores = model.backtest(folds=folds).scores if folds else model.evaluate()
-    judged = f"{folds} forecasts of the past" if folds else "the last steps of each series, which were not learned"
+    held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
+    last = f"the last steps of each series{', which were not learned' if held_out else ''}"
+    judged = f"{folds} forecasts of the past" if folds else last
     answer(
         {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **score_report(scores)},
         as_json,
-        f"{output}: {judged if model.validation or folds else 'the last steps of each series'}:\n{scores}",
+        f"{output}: {judged}:\n{scores}",
     )
 
 

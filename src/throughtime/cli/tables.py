@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ from throughtime.series.tables import MISSING
 Columns = dict[str, Any]
 
 
-def read_table(path: Path, encoding: str = "utf-8") -> Columns:
-    """The columns of a file, by its ending; those that hold nothing but numbers are numbers.
+_NO_NUMBER = re.compile(r".*_|[+-]?0\d", re.DOTALL)
+"""How text begins that Python reads as a number, and that is none: 1_1, and 007, which is not 7."""
+
+
+def read_table(path: Path, encoding: str = "utf-8", as_text: Collection[str | None] = ()) -> Columns:
+    """The columns of a file, by its ending; those that hold nothing but numbers are numbers, except ``as_text``.
 
     Raises
     ------
@@ -27,6 +32,8 @@ def read_table(path: Path, encoding: str = "utf-8") -> Columns:
         If the file cannot be read or is no such table.
     """
     kind = _kind(path)
+    if kind not in _WRITERS:
+        raise DataError(f"{path.name!r} ends in no form of a table; choose one of {known(_ENDINGS)}")
     if not path.is_file():
         raise DataError(f"there is no file {str(path)!r}")
     if kind == "parquet":
@@ -38,13 +45,13 @@ def read_table(path: Path, encoding: str = "utf-8") -> Columns:
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     columns = _read_json(text, path) if kind == "jsonl" else _read_csv(text, path, "\t" if kind == "tsv" else None)
-    return {name: _typed(values) for name, values in columns.items()}
+    return {name: _texts(values) if name in as_text else _typed(values) for name, values in columns.items()}
 
 
 def _kind(path: Path) -> str:
-    """What a file is, by its ending; ``csv`` where the ending says nothing."""
-    ending = path.suffix.lower().removeprefix(".")
-    return {"tab": "tsv", "ndjson": "jsonl", "json": "jsonl", "pq": "parquet"}.get(ending, ending or "csv")
+    """What a file is, by its ending; ``csv`` where there is none, and the ending itself where it is not known."""
+    ending = path.suffix.lower()
+    return _ENDINGS.get(ending, ending) if ending else "csv"
 
 
 def _read_csv(text: str, path: Path, delimiter: str | None) -> Columns:
@@ -71,7 +78,7 @@ def _read_csv(text: str, path: Path, delimiter: str | None) -> Columns:
 
 def _read_json(text: str, path: Path) -> Columns:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -109,6 +116,8 @@ def _typed(values: Sequence[Any]) -> Any:
 
     def number(value: Any) -> float:
         missing = value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
+        if isinstance(value, str) and _NO_NUMBER.match(value.strip()):
+            raise ValueError
         return np.nan if missing else float(value)
 
     if any(isinstance(value, (bool, list, dict)) for value in values):
@@ -118,6 +127,11 @@ def _typed(values: Sequence[Any]) -> Any:
     except ValueError:
         return list(values)
     return list(values) if np.isnan(found).all() else found
+
+
+def _texts(values: Sequence[Any]) -> list[str | None]:
+    """Cells as they stand in the file; None where one is missing."""
+    return [cell if cell is None or isinstance(cell, str) else json.dumps(cell) for cell in values]
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -147,12 +161,16 @@ def check_table(path: Path) -> None:
 
 
 def as_csv(names: Sequence[str], rows: Sequence[Sequence[Any]], delimiter: str = ",") -> str:
-    """Rows as text; numbers with up to ten digits."""
+    """Rows as text; whole numbers whole, others with up to ten digits."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([f"{cell:.10g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    writer.writerows([_in_csv(cell) if isinstance(cell, float) else cell for cell in row] for row in rows)
     return out.getvalue()
+
+
+def _in_csv(number: float) -> str:
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 2**53 else f"{number:.10g}"
 
 
 def _as_json(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
@@ -167,6 +185,18 @@ def _as_parquet(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     _pyarrow().write_table(pyarrow.table(dict(zip(names, columns, strict=True))), sink)
     return bytes(sink.getvalue())
 
+
+_ENDINGS = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 
 _WRITERS: Mapping[str, Callable[[Sequence[str], Sequence[Sequence[Any]]], bytes]] = {
     "csv": lambda names, rows: as_csv(names, rows).encode(),

@@ -146,8 +146,18 @@ class Alphabet(Encoding):
         """
         return cls(_most_frequent(Counter(symbol for row in rows for symbol in row), vocab_size, spare_once=True))
 
+    @classmethod
+    def every(cls, rows: Iterable[Sequence[Hashable]]) -> Alphabet:
+        """All symbols, integers before strings."""
+        found = {symbol for row in rows for symbol in row}
+        return cls(sorted(found, key=lambda symbol: (isinstance(symbol, str), symbol)))
+
     def rows(self, read: Read) -> Rows:
         return Rows.of([self.ids(row) for row in symbols_of(read)])
+
+    def symbols(self, rows: Rows) -> list[list[Hashable]]:
+        """Those that ``rows`` has the ids of, all of them known."""
+        return [[self.known[place] for place in rows[row]] for row in range(len(rows))]
 
     def ids(self, row: Sequence[Hashable]) -> Array:
         """Those of one sequence, ``[T]``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -20,8 +21,8 @@ from throughtime.learner import Learner
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.baselines import baseline, most_frequent
-from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers
-from throughtime.sequences.inputs import Read, check_level, check_truncating, read
+from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
+from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
 from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
@@ -70,12 +71,7 @@ class SequenceLearner(Learner):
     ) -> None:
         """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
         given, seed = self.get_params(), random.seed_of(self.random_state)
-        encoding = self._encoding(task.read)
-        rows = task.read.content if encoding is None else encoding.rows(task.read)
-        assert isinstance(rows, Rows)
-        lesson = Lesson(rows, task.given, task.weights)
-        learned, held_out = (lesson.merged() if self.merges else lesson).split(float(given["validation"]), seed)
-        encoding = encoding or Numbers.of(learned)
+        encoding, learned, held_out = self._parts(task, seed)
         answers = answers_of(learned)
         sizes = sizes_of(given, len(learned))
         cell = resolve_cell(given["cell"], given["activation"])
@@ -108,12 +104,27 @@ class SequenceLearner(Learner):
         scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
         self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent)
 
-    def _encoding(self, found: Read) -> Encoding | None:
-        """That of symbols; numbers are standardised after a part of them was set aside."""
-        if isinstance(found.content, Rows):
-            return None
+    def _parts(self, task: Task, seed: int) -> tuple[Encoding, Lesson, Lesson | None]:
+        """What is learned and what is held out, in the encoding that the former alone decides."""
+        content = task.read.content
+        every = None if isinstance(content, Rows) else Alphabet.every(content)
+        rows = numbers_of(task.read) if every is None else every.rows(task.read)
+        lesson = Lesson(rows, task.given, task.weights)
+        share = float(self.get_params()["validation"])
+        learned, held_out = (lesson.merged() if self.merges else lesson).split(share, seed)
+        if every is None:
+            return Numbers.of(learned), learned, held_out
+        encoding = self._encoding(every.symbols(learned.rows))
+
+        def encoded(part: Lesson) -> Lesson:
+            return replace(part, rows=encoding.rows(Read(every.symbols(part.rows))))
+
+        return encoding, encoded(learned), None if held_out is None else encoded(held_out)
+
+    def _encoding(self, symbols: Symbols) -> Encoding:
+        """That of the symbols that are learned."""
         given = self.get_params()
-        rows = list(dict.fromkeys(map(tuple, found.content))) if self.merges else found.content
+        rows = list(dict.fromkeys(map(tuple, symbols))) if self.merges else symbols
         if given.get("characters"):
             return Features.of(rows, given["vocab_size"])
         return Alphabet.of(rows, given["vocab_size"])

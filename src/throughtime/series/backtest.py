@@ -45,13 +45,13 @@ class Backtest:
         return f"{self.scores}\nthe network was better than the best baseline in {won} of {len(self.folds)} folds"
 
 
-def judge(model: TrainedForecaster, panel: Panel) -> Scores:
-    """The forecast of the last steps of each series."""
+def judge(model: TrainedForecaster, panel: Panel, *, of_fit: bool) -> Scores:
+    """The forecast of the last steps of each series; ``of_fit`` says that they are those of ``fit``."""
     _check_lengths(panel, model.horizon, model.season_ + 1)
-    return Scores.of(_forecasts(model, panel, 0), model.levels_)
+    return Scores.of(_forecasts(model, panel, 0, of_fit=of_fit), model.levels_)
 
 
-def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: bool) -> Backtest:
+def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: bool, of_fit: bool) -> Backtest:
     """Forecasts from ``folds`` places, ``step`` steps apart; see :meth:`throughtime.Forecaster.backtest`."""
     found = []
     for fold in range(folds):
@@ -60,9 +60,9 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
         judged: TrainedForecaster = model
         if refit:
             anew = type(model)(**{**model.get_params(), "verbose": 0})
-            judged = anew.fit_panel(panel.without_last(behind + model.horizon))
+            judged = anew.fit_panel(panel.without_last(behind + model.horizon, model.horizon))
         model._say(f"fold {fold + 1} of {folds}")
-        found.append(_forecasts(judged, panel, behind))
+        found.append(_forecasts(judged, panel, behind, of_fit=refit or of_fit))
     levels = judged.levels_
     together = {name: _joined([one[name] for one in found]) for name in found[0]}
     return Backtest(Scores.of(together, levels), tuple(Scores.of(one, levels) for one in found), together)
@@ -78,16 +78,16 @@ def _check_lengths(panel: Panel, behind: int, needed: int) -> None:
             )
 
 
-def _forecasts(model: TrainedForecaster, panel: Panel, behind: int) -> dict[str, Forecasts]:
+def _forecasts(model: TrainedForecaster, panel: Panel, behind: int, *, of_fit: bool) -> dict[str, Forecasts]:
     """Forecasts of the ``horizon`` steps that end ``behind`` steps before the end of each series, by every method.
 
     A value that one of the methods has no forecast for counts for none.
     """
     h, season, levels = model.horizon, model.season_, np.array(model.levels_)
-    history = panel.without_last(behind + h)
+    history = panel.without_last(behind + h, h)
     truth = np.stack([s.target[len(s) - behind - h : len(s) - behind] for s in panel])
     size = np.stack([mase_size(series.target, season) for series in history])
-    points, quantiles = model.forecast_panel(history)
+    points, quantiles = model.forecast_panel(history, of_fit=of_fit)
     found = {"network": Forecasts(points, quantiles, truth, size)}
     for name, method in BASELINES.items():
         if name == "seasonal naive" and season == 1:

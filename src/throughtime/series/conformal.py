@@ -56,17 +56,32 @@ def moved(q: Array, shifts: Array, levels: Array, middle: Array) -> Array:
     return np.sort(np.where(levels == 0.5, middle, found), axis=-1)
 
 
-def measured(q: Array, y: Array, levels: Array) -> float:
+def measured(q: Array, y: Array, levels: Array, late: Array) -> float | None:
     """The share of values between the lowest and the highest quantile, by windows that had no part in the shifts.
 
-    Every second window calibrates, the others are counted, and the other way round.
+    The early windows calibrate and the ``late [n]`` ones are counted, and the other way round; where the halves meet,
+    windows overlap. None where no value is known, one half is empty, or all levels lie on one side of 1/2.
     """
+    if late.all() or not late.any() or not levels[0] < 0.5 < levels[-1]:
+        return None
     inside, known = 0, 0
     middle = q[..., np.argmin(np.abs(levels - 0.5))]
-    for first in (0, 1):
-        calibrates, counts = slice(first, None, 2), slice(1 - first, None, 2)
+    for counts in (late, ~late):
+        calibrates = ~counts
         interval = moved(q[counts], shifts(q[calibrates], y[calibrates], levels), levels, middle[counts])
         there = np.isfinite(y[counts])
         inside += int(((y[counts] >= interval[..., 0]) & (y[counts] <= interval[..., -1]) & there).sum())
         known += int(there.sum())
-    return inside / known if known else float("nan")
+    return inside / known if known else None
+
+
+def later_half(numbers: Array) -> Array:
+    """Which windows ``[n]`` are in the later half of those of their series; each series' stand together, in order.
+
+    The middle one of an odd number is late in every second series.
+    """
+    found = np.zeros(len(numbers), bool)
+    for number in np.unique(numbers):
+        places = np.flatnonzero(numbers == number)
+        found[places] = 2 * np.arange(len(places)) + number % 2 >= len(places)
+    return found

@@ -61,7 +61,9 @@ class Forecaster(TrainedForecaster):
     frequency : str or None, default None
         Such as ``"D"``, ``"15min"``, ``"M"``: then times that are not there count as missing values. None: found out.
     season : int or None, default None
-        Steps of a season. None: from the frequency (12 of months, 7 of days, 24 of hours), else 1.
+        Steps of a season. None: from the frequency, a year of months (12), quarters (4) or weeks (52), a week of days
+        (7), a day of hours (24), minutes (1,440; of ``"15min"`` 96) or seconds (86,400); 1 where that is no whole
+        number of steps, and without times.
     calendar : bool, default True
         Whether the network is told hour, weekday, day and month, where there are dates.
     context : int or None, default None
@@ -143,8 +145,9 @@ class Forecaster(TrainedForecaster):
     reference_ : str
         What was chosen.
     coverage_ : float or None
-        The share of held-out values between the lowest and the highest quantile, where one half of the held-out windows
-        calibrated the intervals and the other was counted, and the other way round. None: nothing is held out.
+        The share of held-out values between the lowest and the highest quantile, where the earlier half of each series'
+        held-out windows calibrated the intervals and the later one was counted, and the other way round; where the
+        halves meet, windows overlap. None: too little is held out, or the quantiles are not on both sides of 1/2.
     history_ : History
     training_ : Training
         The run itself, after ``fit`` (not after ``load``).
@@ -344,6 +347,10 @@ class Forecaster(TrainedForecaster):
                 raise ParameterError(f"{name} must be one of {known(allowed)}, got {getattr(self, name)!r}")
         for name in ("target", "past", "future", "static"):
             names_of(getattr(self, name), name)
+        if self.frequency is not None and self.time is None:
+            raise ParameterError(
+                "frequency needs the column of times (time); where there is none, give season, such as season=12"
+            )
         levels = np.atleast_1d(np.asarray(self.quantiles))
         if levels.dtype.kind != "f" or levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
             raise ParameterError(
@@ -372,6 +379,25 @@ class Forecaster(TrainedForecaster):
             series=self.series,
         )
         return panel_of_columns(columns, roles, self.frequency, form, gaps=self.frequency is not None)
+
+    def check_ahead(self, data: Any) -> None:
+        """Checks that what is known ahead reaches over the horizon, as a forecast of these data needs.
+
+        Parameters
+        ----------
+        data : as for ``fit``
+
+        Raises
+        ------
+        ParameterError
+            If a parameter makes no sense.
+        DataError
+            If it does not, and for what ``fit`` would not take.
+        """
+        self.check()
+        panel = self._read(data)
+        for series in panel:
+            self._check_ahead(panel, series)
 
     def _batch_size(self, windows: Windows) -> int:
         return int(self.batch_size or BATCH_SIZE * (1 if len(windows.places) <= MANY else 2))
@@ -448,13 +474,16 @@ class Forecaster(TrainedForecaster):
         off = (truth - references) / sizes
         levels = np.array(self.levels_)
         q = scaled if self.loss == "pinball" else np.repeat(scaled, len(levels), axis=-1)
-        coverage = conformal.measured(q, off, levels)
+        coverage = conformal.measured(q, off, levels, conformal.later_half(numbers))
         self._keep(self.fitted_._replace(shifts=conformal.shifts(q, off, levels), coverage=coverage))
-        low, high = levels[0], levels[-1]
-        self._say(
-            f"{len(off):,} held-out windows calibrated the intervals: from {low:g} to {high:g}, which promises "
-            f"{high - low:.0%}, there are {coverage:.1%} of the values that did not calibrate them"
-        )
+        said = f"{len(off):,} held-out windows calibrated the quantiles"
+        if coverage is not None:
+            low, high = levels[0], levels[-1]
+            said += (
+                f": from {low:g} to {high:g}, which promises {high - low:.0%}, there are {coverage:.1%} of the values "
+                "where the earlier half of the windows calibrates the later one, and the other way round"
+            )
+        self._say(said)
 
     def backtest(self, data: Any = None, *, folds: int = 5, step: int | None = None, refit: bool = True) -> Backtest:
         """Forecasts the past from what came before it.
@@ -497,7 +526,7 @@ class Forecaster(TrainedForecaster):
                 raise ParameterError(f"{name} must be an integer of at least 1, got {value!r}")
         self.check()
         panel = self._read(data) if refit and data is not None else self._given(data, ahead=False)
-        return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit)
+        return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit, of_fit=data is None)
 
     # ------------------------------------------------------------------ files
 

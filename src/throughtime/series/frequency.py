@@ -15,8 +15,8 @@ from throughtime.errors import DataError, ParameterError
 SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86_400, "W": 604_800}
 MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _CODE = re.compile(r"([1-9]\d*)?(step|s|min|h|D|W|M|Q|Y)")
-SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "D": 7, "h": 24, "min": 60, "s": 60}
-"""How many steps of one unit make the season that is looked for: a year, a week, a day, an hour, a minute."""
+SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "D": 7, "h": 24, "min": 1440, "s": 86_400}
+"""How many steps of one unit make the season that is looked for: a year, a week of days, and else a day."""
 
 
 @dataclass(frozen=True)

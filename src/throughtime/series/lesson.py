@@ -86,26 +86,26 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Less
     DataError
         If a series is too short, or nothing ever changes.
     """
-    season = model.season or (panel.frequency.season if panel.frequency else 1)
+    season = int(model.season or (panel.frequency.season if panel.frequency else 1))
+    horizon = int(model.horizon)
     _check_lengths(model, panel, season)
-    ends = np.array([_end_of_learning(len(series), model.validation, model.horizon, season) for series in panel])
+    ends = np.array([_end_of_learning(len(series), model.validation, horizon, season) for series in panel])
     learned = replace(panel, series=[series.first(end) for series, end in zip(panel, ends, strict=True)])
     _tell_missing(panel, say)
     _check_change(learned, say)
-    context = model.context or min(
-        max(SEASONS_READ * season, 3 * model.horizon, LEAST_CONTEXT), MOST_CONTEXT, int(ends.max())
-    )
-    reference = best_reference(learned, season, model.horizon) if model.reference == "auto" else model.reference
+    longest = int(ends.max())
+    context = int(model.context or min(max(SEASONS_READ * season, 3 * horizon, LEAST_CONTEXT), MOST_CONTEXT, longest))
+    reference = best_reference(learned, season, horizon) if model.reference == "auto" else model.reference
     if season == 1 and reference in ("season", "profile", "recent"):
         raise DataError(f"reference={reference!r} needs a season; give season (--season), how many steps it has")
     features = Features(
-        leads=model.horizon if model.strategy == "direct" else 1,
+        leads=horizon if model.strategy == "direct" else 1,
         season=season,
         reference=reference,
         flags=any(np.isnan(series.target).any() or np.isnan(series.past).any() for series in panel),
         calendar=OF_UNIT.get(panel.frequency.unit, ()) if model.calendar and panel.frequency else (),
         past=Standard.of([series.past for series in learned], len(panel.roles.past)),
-        future=Standard.of([series.future for series in learned], len(panel.roles.future)),
+        future=Standard.of([series.future[: len(series)] for series in learned], len(panel.roles.future)),
         facts=tuple(
             Fact.of(name, [series.static[place] for series in panel]) for place, name in enumerate(panel.roles.static)
         ),
@@ -127,10 +127,11 @@ def _check_lengths(model: Forecaster, panel: Panel, season: int) -> None:
     needed = (model.context or season + 1) + model.horizon
     for series in panel:
         if len(series) < needed:
+            shorter = "context" if model.context else "season (--season)"
             before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
             raise DataError(
                 f"{series.called} has {len(series)} steps, of which {before} plus the horizon ({model.horizon}) need "
-                f"{needed}; leave it out, give more of it, or a smaller {'context or ' if model.context else ''}horizon"
+                f"{needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
             )
 
 

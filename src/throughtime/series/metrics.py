@@ -158,7 +158,9 @@ class Scores:
             f"{method:<{width}}" + "".join(f"{value:>11.4g}" for value in self.overall(method).values())
             for method in self.by_lead
         ]
-        promise = f"{self.windows} windows; coverage of {low:g} to {high:g}, which promises {high - low:.0%}"
+        promise = f"{self.windows} windows"
+        if low < 0.5 < high:
+            promise += f"; coverage of {low:g} to {high:g}, which promises {high - low:.0%}"
         return "\n".join([*lines, promise, self.verdict])
 
     @property

@@ -61,10 +61,11 @@ class Series:
         """For messages."""
         return called(self.name)
 
-    def first(self, steps: int) -> Series:
-        """So many steps from the beginning; what is known ahead stays known."""
+    def first(self, steps: int, ahead: int | None = None) -> Series:
+        """So many steps from the beginning; of what is known ahead ``ahead`` steps stay known, or all."""
         time = None if self.time is None else self.time[:steps]
-        return replace(self, target=self.target[:steps], past=self.past[:steps], time=time)
+        future = self.future[: None if ahead is None else steps + ahead]
+        return replace(self, target=self.target[:steps], past=self.past[:steps], future=future, time=time)
 
     def last(self, steps: int) -> Series:
         """So many steps before the end."""
@@ -91,13 +92,18 @@ class Panel:
         return iter(self.series)
 
     @property
+    def named(self) -> bool:
+        """Whether the names of series tell which they are in other panels too."""
+        return self.roles.series is not None and self.form not in ("array", "arrays")
+
+    @property
     def steps(self) -> int:
         """Of all series together."""
         return sum(map(len, self.series))
 
-    def without_last(self, steps: int) -> Panel:
-        """Each series without its last steps."""
-        return replace(self, series=[series.first(len(series) - steps) for series in self.series])
+    def without_last(self, steps: int, ahead: int) -> Panel:
+        """Each series without its last steps, of which ``ahead`` are known as far as they can be known ahead."""
+        return replace(self, series=[series.first(len(series) - steps, ahead) for series in self.series])
 
     def times_after(self, series: Series, steps: int) -> Array | None:
         """The times of the steps behind a series."""

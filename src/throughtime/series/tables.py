@@ -91,7 +91,8 @@ def _number(value: Any, row: int, name: str) -> float:
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return np.nan
     try:
-        return float(value)
+        if not (isinstance(value, str) and "_" in value):  # which Python would pass over
+            return float(value)
     except (TypeError, ValueError):
         pass
     raise DataError(

@@ -39,8 +39,11 @@ class TrainedForecaster(Learner):
         Parameters
         ----------
         data : as for ``fit``, default None
-            The series up to now, at least a season and a step of each; the last ``context_`` steps are read. Rows at
-            the end without a target hold what is known ahead. None: those of ``fit``.
+            The series up to now, at least a season and a step of each; the last ``context_`` steps are read, and with
+            the references ``"profile"`` and ``"recent"`` all that is given decides what is usual. Rows at
+            the end without a target hold what is known ahead. None: those of ``fit``. A series of theirs that has its
+            name (in the column ``series``) keeps the mean and scale that were found then; any other, and so each that
+            has no name, even where it goes on with one that was learned, is seen in those of what is given.
 
         Returns
         -------
@@ -69,7 +72,7 @@ class TrainedForecaster(Learner):
         [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)]
         """
         panel = self._given(data)
-        points, quantiles = self.forecast_panel(panel)
+        points, quantiles = self.forecast_panel(panel, of_fit=data is None)
         if panel.form in ("array", "arrays"):
             found = points[0] if panel.form == "array" else points
             return found[..., 0] if found.shape[-1] == 1 else found
@@ -92,13 +95,14 @@ class TrainedForecaster(Learner):
         DataError, NotFittedError
             As ``predict`` does.
         """
-        return self.forecast_panel(self._given(data))[1]
+        return self.forecast_panel(self._given(data), of_fit=data is None)[1]
 
     def evaluate(self, data: Any = None) -> Scores:
         """Forecasts the last ``horizon`` steps of each series from those before them, and judges that.
 
         The network is judged beside naive, seasonal naive and drift forecasts. Of the data of ``fit`` these steps were
-        in the validation part, if there was one.
+        in the validation part, if there was one: they were not learned, but helped to calibrate the intervals, so that
+        the coverage is that of the steps it was made for. That of :meth:`backtest` is not.
 
         Parameters
         ----------
@@ -125,7 +129,7 @@ class TrainedForecaster(Learner):
         ['drift', 'naive', 'network']
         """
         panel = self._given(data, ahead=False)
-        return judge(self, panel)
+        return judge(self, panel, of_fit=data is None)
 
     def _given(self, data: Any, *, ahead: bool = True) -> Panel:
         """Checked data to forecast, or those of ``fit``."""
@@ -185,10 +189,13 @@ class TrainedForecaster(Learner):
         frequency = None if fitted.frequency is None else Frequency.parse(fitted.frequency)
         return Reader(fitted.network, fitted.features, fitted.context, len(fitted.roles.target), middle, frequency)
 
-    def forecast_panel(self, panel: Panel) -> tuple[Array, Array]:
-        """The middle ``[n, h, C]`` and the quantiles ``[n, h, C, Q]``, in units of the data."""
+    def forecast_panel(self, panel: Panel, *, of_fit: bool) -> tuple[Array, Array]:
+        """The middle ``[n, h, C]`` and the quantiles ``[n, h, C, Q]``, in units of the data.
+
+        ``of_fit`` says that the series are those of ``fit``, or their beginnings; else their names tell which are.
+        """
         fitted = self.fitted_
-        own = {} if panel.form == "arrays" else dict(zip(fitted.names, fitted.scales, strict=True))
+        own = dict(zip(fitted.names, fitted.scales, strict=True)) if of_fit or panel.named else {}
         reference, season = fitted.features.reference, fitted.features.season
         origins = [
             Origin(series, own.get(series.name) or scale_of(series.target, reference, season)) for series in panel
@@ -238,7 +245,7 @@ class TrainedForecaster(Learner):
             raise ParameterError(f"column must be one of {known(targets)}, got {column!r}")
         place = 0 if column is None else targets.index(column)
         only = replace(panel, series=chosen)
-        points, quantiles = self.forecast_panel(only)
+        points, quantiles = self.forecast_panel(only, of_fit=data is None)
         return plot_forecast(only, points[0], quantiles[0], self.levels_, place, ax)
 
 
