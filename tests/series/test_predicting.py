@@ -7,7 +7,7 @@ import pytest
 from tests.forecasters import ROLES, days, fitted, of_shops, shop, small, wave
 from tests.tolerances import ROWS, assert_close
 
-from throughtime import load
+from throughtime import Forecaster, load
 from throughtime.errors import DataError, ParameterError
 
 
@@ -286,3 +286,11 @@ def test_a_loaded_model_has_no_series(tmp_path):
         None,
         "a model that was loaded does not hold the series that it learned from; give them",
     )
+
+
+def test_a_usual_season_that_no_series_has_twice_is_not_taken():
+    minutes = np.datetime64("2024-01-01T00:00", "s") + np.arange(200) * np.timedelta64(60, "s")
+    table = {"time": minutes, "y": np.sin(np.arange(200) / 5)}
+    model = Forecaster(2, time="time", hidden_size=4, max_steps=2, random_state=1, verbose=0).fit(table)
+    assert model.season_ == 1
+    assert np.isfinite(model.predict()["y"]).all()

@@ -86,7 +86,7 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Less
     DataError
         If a series is too short, or nothing ever changes.
     """
-    season = int(model.season or (panel.frequency.season if panel.frequency else 1))
+    season = _season(model, panel, say)
     horizon = int(model.horizon)
     _check_lengths(model, panel, season)
     ends = np.array([_end_of_learning(len(series), model.validation, horizon, season) for series in panel])
@@ -113,6 +113,19 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Less
     scales = [scale_of(series.target, reference, season) for series in learned]
     prepared = [features.of(series, scale) for series, scale in zip(panel, scales, strict=True)]
     return Lesson(panel, ends, features, scales, prepared, context)
+
+
+def _season(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> int:
+    """What is given, or the usual one of the frequency, if a series is long enough to have two of it."""
+    if model.season or panel.frequency is None:
+        return int(model.season or 1)
+    usual = panel.frequency.season
+    if max(map(len, panel)) >= 2 * usual + model.horizon:
+        return usual
+    say(
+        f"no series has two of the usual seasons of {usual:,} steps: none is taken; give season, if there is a shorter one"
+    )
+    return 1
 
 
 def _end_of_learning(length: int, share: float, horizon: int, season: int) -> int:
