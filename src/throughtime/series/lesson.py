@@ -123,7 +123,8 @@ def _season(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> int:
     if max(map(len, panel)) >= 2 * usual + model.horizon:
         return usual
     say(
-        f"no series has two of the usual seasons of {usual:,} steps: none is taken; give season, if there is a shorter one"
+        f"no series has two of the usual seasons of {usual:,} steps, so that none is taken; give season (--season), if "
+        "there is a shorter one"
     )
     return 1
 
