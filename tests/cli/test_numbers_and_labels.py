@@ -276,3 +276,27 @@ def test_each_command_says_what_a_model_is_for(cli, sales):
         "holds a Forecaster, and this command is for a TextGenerator; `throughtime predict` is for yours"
         in result.stderr
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["forecast", "sales.csv", *COLUMNS, "-o", "sales.csv"],
+        ["forecast", "sales.csv", *COLUMNS, "-o", "m", "--to", "sales.csv"],
+        ["forecast", "sales.csv", *COLUMNS, "-o", "m.csv", "--to", "m.csv"],
+        ["classify", "reviews.csv", "--text", "review", "--label", "sentiment", "-o", "reviews.csv"],
+        ["tag", "train.conll", "-o", "train.conll"],
+    ],
+)
+def test_nothing_is_written_over_what_is_read(cli, sales, reviews, sentences, tmp_path, words):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    result = cli(*words, *QUICK)
+    assert result.exit_code == 2
+    assert "is named twice, and would be written over; choose another name" in result.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_prediction_is_not_written_over_model_or_data(cli, sales):
+    assert cli("forecast", sales, *COLUMNS, "-o", "m.csv", *QUICK).exit_code == 0
+    for name in ("m.csv", "sales.csv"):
+        assert "is named twice" in cli("predict", "m.csv", sales, "--to", name).stderr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from throughtime.errors import ParameterError, ThroughtimeError
+from throughtime.errors import OutputError, ParameterError, ThroughtimeError
 
 if TYPE_CHECKING:
     from throughtime.cells import Cell
@@ -85,6 +85,14 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(1) from None
 
     return app.command()(wrapped)
+
+
+def check_apart(written: Sequence[Path | None], read: Sequence[Path | None]) -> None:
+    """Raises :class:`OutputError` where a file would be written over one that is read, or over another result."""
+    places = [path.resolve() for path in (*read, *written) if path is not None]
+    twice = [path for path in written if path is not None and places.count(path.resolve()) > 1]
+    if twice:
+        raise OutputError(f"{str(twice[0])!r} is named twice, and would be written over; choose another name")
 
 
 def complain(message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, command, load_model
+from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, check_apart, command, load_model
 from throughtime.errors import ParameterError
 
 
@@ -35,6 +35,7 @@ def predict(
         )
     if to is not None:
         check_table(to)
+        check_apart([to], [data, model])
     columns = PREDICTORS[kind](found, data, encoding)
     rows = rows_of(columns)
     if to is not None:

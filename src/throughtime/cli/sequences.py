@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, answer, cell_of, command
+from throughtime.cli.base import Encoding, Json, answer, cell_of, check_apart, command
 from throughtime.cli.options import with_options
 from throughtime.errors import DataError, ParameterError, known
 from throughtime.parameters import CLASSIFIER, TAGGER
@@ -44,6 +44,7 @@ def classify(
     from throughtime.sequences import SequenceClassifier
 
     check_output(output)
+    check_apart([output], [data, test])
     table = read_table(data, encoding, as_text=[label, text])
     names = [text] if text is not None else [name for name in table if name != label]
     labels = labels_of(table, label)
@@ -87,6 +88,7 @@ def tag(
     from throughtime.sequences import SequenceTagger
 
     check_output(output)
+    check_apart([output], [data, test])
     tokens, tags = read_conll(data, encoding)
     parameters["cell"] = cell_of(parameters["cell"])
     model = SequenceTagger(**parameters, verbose=0 if quiet else 1).fit(tokens, tags)

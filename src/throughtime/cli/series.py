@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, answer, cell_of, command, complain
+from throughtime.cli.base import Encoding, Json, answer, cell_of, check_apart, command, complain
 from throughtime.cli.options import with_options
 from throughtime.errors import NonFiniteLoss
 from throughtime.parameters import FORECASTER
@@ -55,6 +55,7 @@ def forecast(
         check_output(path)
     if to is not None:
         check_table(to)
+    check_apart([output, to, plot], [data])
     parameters["cell"] = cell_of(parameters["cell"])
     columns = {"target": target, "past": past, "future": future, "static": static}
     parameters |= {name: found[0] if found and len(found) == 1 else found for name, found in columns.items()}
