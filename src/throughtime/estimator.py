@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from throughtime import cells, optimizers
@@ -117,6 +117,28 @@ def resolve_cell(cell: str | Cell, activation: str) -> Cell:
     if activation != "tanh":
         raise ParameterError(f"activation is the Elman cell's; {found.name!r} has its own: leave activation='tanh'")
     return found
+
+
+def cell_to_json(cell: Cell) -> dict[str, str]:
+    """A cell as it stands in a model file: its name and what it computes in short, never its code."""
+    return {"name": cell.name, "fingerprint": cell.fingerprint}
+
+
+def cell_and_parameters(metadata: Mapping[str, Any], own: Sequence[Cell]) -> tuple[Cell, dict[str, Any]]:
+    """Of a model file: the cell, built in or one of ``own``, and the parameters with it.
+
+    Raises
+    ------
+    CellError
+        If the cell is not known, or is another one of the same name.
+    KeyError, TypeError
+        If the file holds anything else.
+    """
+    cell = cells.match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], own)
+    parameters = parameters_from_json(metadata["parameters"])
+    if cell != cells.REGISTRY.get(cell.name):
+        parameters["cell"] = cell
+    return cell, parameters
 
 
 def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,9 +17,18 @@ from throughtime.estimator import Estimator, resolve_cell
 from throughtime.initializers import get as get_initializer
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
-from throughtime.training import Callback, History, Plan, Source, seconds_per_step, seconds_to_score
+from throughtime.training import (
+    Callback,
+    History,
+    Plan,
+    Source,
+    Training,
+    mean_loss,
+    seconds_per_step,
+    seconds_to_score,
+)
 from throughtime.training.duration import duration
-from throughtime.training.progress import say
+from throughtime.training.progress import Progress, say
 
 PLANNED = 0.96
 """The share of a budget in minutes that is planned: a machine that is warm, or busy elsewhere, is a little slower."""
@@ -29,6 +39,8 @@ class Learner(Estimator):
 
     random_state: Any
     history_: History
+    network_: Network
+    training_: Training
     fitted_: Any
     """What is kept of a fit; its ``parameters`` are those it was made with."""
 
@@ -72,6 +84,21 @@ class Learner(Estimator):
         """What ``auto`` is for these parameters."""
         given = self.get_params()
         return "numpy" if given["engine"] == "auto" and given.get("bptt_truncate") is not None else given["engine"]
+
+    def _run(
+        self, optimizer: Optimizer, plan: Plan, source: Source, held_out: Source | None, progress: Progress
+    ) -> None:
+        """Trains as planned; ``progress`` shows it, unless nothing is to be said."""
+        given, network = self.get_params(), self.network_
+        self.training_ = Training(
+            network,
+            optimizer,
+            plan,
+            self.history_,
+            validate=lambda: math.nan if held_out is None else mean_loss(network, held_out),
+            callbacks=[*([progress] if given["verbose"] else []), *given["callbacks"]],
+        )
+        self.training_.run(source.endless(plan.seed), source.rows)
 
     def _clock(self) -> Callable[[], float]:
         """Starts a clock: seconds from now on, without those of a cold compile, which no budget covers."""

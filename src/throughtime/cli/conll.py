@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from throughtime.cli.tables import read_text
 from throughtime.errors import DataError
 
 _COMMENT = re.compile(r"# [^\t=]+ =|# new(doc|par)\b|-DOCSTART-")
@@ -21,12 +22,7 @@ def read_conll(path: Path, encoding: str = "utf-8", *, tagged: bool = True) -> t
     DataError
         If the file cannot be read, holds no sentence, or a line has a token without a tag.
     """
-    try:
-        lines = path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig")).split("\n")
-    except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{str(path)!r} is no text in {encoding}: {error}; give its encoding (--encoding)") from None
-    except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    lines = read_text(path, encoding).split("\n")
     tokens: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]
     for number, line in enumerate(lines, start=1):

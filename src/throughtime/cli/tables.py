@@ -38,14 +38,25 @@ def read_table(path: Path, encoding: str = "utf-8", as_text: Collection[str | No
         raise DataError(f"there is no file {str(path)!r}")
     if kind == "parquet":
         return _read_parquet(path)
+    text = read_text(path, encoding)
+    columns = _read_json(text, path) if kind == "jsonl" else _read_csv(text, path, "\t" if kind == "tsv" else None)
+    return {name: _texts(values) if name in as_text else _typed(values) for name, values in columns.items()}
+
+
+def read_text(path: Path, encoding: str) -> str:
+    """What stands in a file, without the mark of its encoding.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is no text in this encoding.
+    """
     try:
-        text = path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig"))
+        return path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig"))
     except (UnicodeDecodeError, LookupError) as error:
         raise DataError(f"{str(path)!r} is no text in {encoding}: {error}; give its encoding (--encoding)") from None
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    columns = _read_json(text, path) if kind == "jsonl" else _read_csv(text, path, "\t" if kind == "tsv" else None)
-    return {name: _texts(values) if name in as_text else _typed(values) for name, values in columns.items()}
 
 
 def _kind(path: Path) -> str:

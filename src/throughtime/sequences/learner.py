@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +26,7 @@ from throughtime.sequences.learning import batches, network, outputs, plan_train
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers
-from throughtime.training import Batches, History, Training, mean_loss
+from throughtime.training import Batches, History
 from throughtime.training.progress import Progress
 
 
@@ -153,20 +152,12 @@ class SequenceLearner(Learner):
     def _train(
         self, optimizer: Optimizer, learned: Lesson, held_out: Lesson | None, spent: Callable[[], float]
     ) -> None:
-        given, fitted = self.get_params(), self.fitted_
+        fitted = self.fitted_
         source = self._batches(learned.spread() if self.merges else learned)
         scored = None if held_out is None else self._batches(held_out)
         plan, said = plan_training(self, self.network_, optimizer, source, scored, spent, fitted.seed)
         self._say(said)
-        self.training_ = Training(
-            self.network_,
-            optimizer,
-            plan,
-            self.history_,
-            validate=lambda: math.nan if scored is None else mean_loss(self.network_, scored),
-            callbacks=[*([Progress()] if given["verbose"] else []), *given["callbacks"]],
-        )
-        self.training_.run(source.endless(fitted.seed), source.rows)
+        self._run(optimizer, plan, source, scored, Progress())
         loss = self.validation_loss_
         self._say(
             fitted.baseline.in_words() if loss is None else f"validation loss {loss:.4f}; {fitted.baseline.in_words()}"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from throughtime.cells import REGISTRY, Cell, match
+from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError, OutputError
-from throughtime.estimator import parameters_from_json, resolve_cell
+from throughtime.estimator import cell_and_parameters, cell_to_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.network import Network
 from throughtime.sequences.baselines import Guess
@@ -62,7 +62,7 @@ def pack(kind: str, fitted: Fitted) -> tuple[Tensors, dict[str, Any]]:
     metadata = {
         "kind": kind,
         "parameters": fitted.parameters,
-        "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
+        "cell": cell_to_json(fitted.cell),
         "encoding": fitted.encoding.to_json(),
         "answers": fitted.answers.to_json(),
         "fitted": {**asdict(fitted.sizes), "seed": fitted.seed, "columns": fitted.columns, "names": fitted.names},
@@ -102,10 +102,7 @@ def unpack(
 def _unpacked(
     kind: type[Model], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
 ) -> tuple[Model, Fitted]:
-    cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
-    parameters = parameters_from_json(metadata["parameters"])
-    if cell != REGISTRY.get(cell.name):
-        parameters["cell"] = cell
+    cell, parameters = cell_and_parameters(metadata, cells)
     stored = dict(metadata["fitted"])
     seed, columns, names = stored.pop("seed"), stored.pop("columns"), stored.pop("names")
     sizes = _sizes(kind, stored, parameters)

@@ -26,7 +26,7 @@ from throughtime.series.panel import Panel
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
 from throughtime.series.trained import TrainedForecaster
 from throughtime.series.windows import Windows
-from throughtime.training import Batches, History, Training, mean_loss
+from throughtime.training import Batches, History
 from throughtime.training.progress import Progress, clock
 
 STRATEGIES = ("direct", "recursive")
@@ -442,15 +442,7 @@ class Forecaster(TrainedForecaster):
         )
         if self.validation and held_out is None:
             self._say("no series is long enough for a part to be held out: the intervals are not calibrated")
-        self.training_ = Training(
-            network,
-            optimizer,
-            plan,
-            self.history_,
-            validate=lambda: np.nan if held_out is None else mean_loss(network, held_out),
-            callbacks=[*([Progress()] if self.verbose else []), *self.callbacks],
-        )
-        self.training_.run(batches.endless(self.seed_), batches.rows)
+        self._run(optimizer, plan, batches, held_out, Progress())
 
     def _calibrate(self, lesson: Lesson) -> None:
         """Moves the quantiles to where they hold on the held-out windows, and counts how often they do."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from throughtime.cells import REGISTRY, Cell, match
+from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError
-from throughtime.estimator import parameters_from_json, resolve_cell
+from throughtime.estimator import cell_and_parameters, cell_to_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.layers import Dense, recurrent_stack
 from throughtime.losses import AbsoluteError, Loss, Pinball, SquaredError
@@ -98,7 +98,7 @@ def pack(fitted: Fitted) -> tuple[Tensors, dict[str, Any]]:
     metadata = {
         "kind": "Forecaster",
         "parameters": fitted.parameters,
-        "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
+        "cell": cell_to_json(fitted.cell),
         "roles": asdict(fitted.roles),
         "features": features,
         "fitted": {
@@ -131,10 +131,7 @@ def unpack(
     """
     make_engine(engine)
     try:
-        cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
-        parameters = parameters_from_json(metadata["parameters"])
-        if cell != REGISTRY.get(cell.name):
-            parameters["cell"] = cell
+        cell, parameters = cell_and_parameters(metadata, cells)
         stored = metadata["fitted"]
         model = kind(**parameters, engine=engine, random_state=seed_of(stored["seed"]))
         model.check()

@@ -24,7 +24,7 @@ from throughtime.text.reading import Reading, Sources, read
 from throughtime.text.trained import TrainedText
 from throughtime.text.vocabularies import Text, Vocabulary, level
 from throughtime.text.witten_bell import baseline
-from throughtime.training import History, Training, mean_loss
+from throughtime.training import History
 from throughtime.training.progress import Progress
 
 FEW_STEPS = 100
@@ -329,15 +329,8 @@ class TextGenerator(TrainedText):
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
-        self.training_ = Training(
-            network,
-            optimizer,
-            plan,
-            self.history_,
-            validate=lambda: mean_loss(network, scoring_streams(lesson.held_out)),
-            callbacks=[*([progress] if self.verbose else []), *self.callbacks],
-        )
-        self.training_.run(streams.endless(self.seed_), streams.rows)
+        held_out = scoring_streams(lesson.held_out) if self.validation else None
+        self._run(optimizer, plan, streams, held_out, progress)
         self._judge()
 
     def _judge(self) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from throughtime.cells import REGISTRY, Cell, match
+from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
 from throughtime.errors import CellError, ModelFileError
-from throughtime.estimator import parameters_from_json, parameters_to_json, resolve_cell
+from throughtime.estimator import cell_and_parameters, cell_to_json, parameters_to_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.network import Network
 from throughtime.parameters import PARAMETERS
@@ -57,7 +57,7 @@ def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
     metadata = {
         "kind": "TextGenerator",
         "parameters": fitted.parameters,
-        "cell": {"name": fitted.cell.name, "fingerprint": fitted.cell.fingerprint},
+        "cell": cell_to_json(fitted.cell),
         "vocabulary": to_json(fitted.vocabulary),
         "fitted": {**asdict(fitted.sizes), "seed": fitted.seed, "start": fitted.start},
         "baseline": fitted.baseline and fitted.baseline._asdict(),
@@ -80,11 +80,8 @@ def unpack(
     """
     make_engine(engine)
     try:
-        cell = match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], cells)
         named = {**parameters_to_json(kind().get_params()), **metadata["parameters"]}
-        parameters = parameters_from_json(named)
-        if cell != REGISTRY.get(cell.name):
-            parameters["cell"] = cell
+        cell, parameters = cell_and_parameters({**metadata, "parameters": named}, cells)
         stored = dict(metadata["fitted"])
         seed, start = stored.pop("seed"), stored.pop("start")
         sizes = Sizes(**stored)
