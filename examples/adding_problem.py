@@ -24,7 +24,7 @@ from throughtime.layers import Dense, Pool, Recurrent
 from throughtime.losses import SquaredError
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Constant
-from throughtime.training import Callback, Chunk, History, Plan, Training
+from throughtime.training import Callback, Drawn, History, Plan, Training
 
 arguments = argparse.ArgumentParser(description="the adding problem")
 arguments.add_argument("--steps", type=int, default=3_000, help="at most")
@@ -58,11 +58,6 @@ def identity(rng, rows, columns, role):
     return np.eye(rows) if role == "hidden" else rng.normal(0, 0.1, (rows, columns))
 
 
-def chunks(rng):
-    while True:
-        yield Chunk(draw(rng, N), np.ones(N, bool), T * N)
-
-
 NETWORKS = {  # the cell, the initial weights, and the learning rate
     "tanh": ("elman", get("glorot"), 0.001),
     "identity ReLU": (cells.elman("relu"), Initializer("identity", identity), 0.001),
@@ -82,7 +77,7 @@ for (name, (cell, initializer, rate)), colour in zip(NETWORKS.items(), ("0.6", "
             network, Optimizer("adam", clip_norm=1.0), plan, History(None),
             validate=lambda network=network: network.loss(others)[0], callbacks=[StopWhenSolved()],
         )  # fmt: skip
-        training.run(chunks(np.random.default_rng(seed)), N)
+        training.run(Drawn(N, lambda rng: draw(rng, N)))
         history, took = training.history, time.perf_counter() - began
         error = history.validation_loss[-1]
         print(f"{name:<14} seed {seed}: mean squared error {error:.4f} after {training.step:,} steps, {took:.0f} s")

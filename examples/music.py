@@ -23,7 +23,7 @@ from throughtime.layers import Dense, Recurrent
 from throughtime.losses import Bernoulli
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Cosine
-from throughtime.training import Chunk, History, Plan, Training
+from throughtime.training import Drawn, History, Plan, Training
 
 arguments = argparse.ArgumentParser(description="chord progressions")
 arguments.add_argument("--steps", type=int, default=1_500)
@@ -72,15 +72,10 @@ def batch(rng, rows):
     return Batch(notes[:-1], notes[1:])
 
 
-def chunks(rng):
-    while True:
-        yield Chunk(batch(rng, N), np.ones(N, bool), T * N)
-
-
 network = Network([Recurrent("gru", KEYS, H), Dense(H, KEYS)], Bernoulli(), random_state=1)
 history = History(None, unit="nats per note")
 plan = Plan(options.steps, 0.01, Cosine(), seed=1)
-Training(network, Optimizer("adam", clip_norm=5.0), plan, history).run(chunks(np.random.default_rng(1)), N)
+Training(network, Optimizer("adam", clip_norm=5.0), plan, history).run(Drawn(N, lambda rng: batch(rng, N)))
 
 others = batch(np.random.default_rng(2), 500)
 often = binary(others.targets.mean(axis=(0, 1)))

@@ -209,8 +209,8 @@ def test_it_is_somebody_elses_and_empty(path):
 
 
 def test_it_is_newer(path):
-    with pytest.raises(ModelFileError, match=r"has format 2, this version of throughtime reads up to 1; upgrade"):
-        files.load(written(path, format=2))
+    with pytest.raises(ModelFileError, match=r"has format 3, this version of throughtime reads up to 2; upgrade"):
+        files.load(written(path, format=3))
 
 
 @pytest.mark.parametrize("version", [None, 0, -1, "1", 1.0, [1]])

@@ -144,7 +144,10 @@ def test_what_is_said_and_how_it_was_given_is_not_in_it(tmp_path, capsys):
 def test_the_metadata_hold_no_time_path_or_speed(path):
     fitted().save(path)
     _, metadata = files.load(path)
-    assert metadata.keys() == {"format", "kind", "parameters", "cell", "vocabulary", "fitted", "baseline"}
+    assert metadata.keys() == {"format", "kind", "parameters", "cell", "vocabulary", "fitted", "baseline", "training"}
+    plan = {"max_steps", "learning_rate", "seed", "bptt_truncate", "validate_every", "patience", "averaging"}
+    assert metadata["training"].keys() == {"plan", "data", "now", "past", "stopped"}
+    assert metadata["training"]["plan"].keys() == {*plan, "patient_from"}
     assert metadata["fitted"].keys() == {"hidden_size", "num_layers", "embedding_size", "dropout", "seed", "start"}
     assert metadata["cell"].keys() == {"name", "fingerprint"}
     unsaid = {"callbacks", "verbose", "engine", "random_state", "warm_start"}
@@ -153,8 +156,9 @@ def test_the_metadata_hold_no_time_path_or_speed(path):
 
 
 def test_the_tensors_are_the_weights_and_the_history(path):
-    fitted().save(path)
-    tensors, _ = files.load(path)
+    fitted().save(path, slim=True)
+    tensors, metadata = files.load(path)
+    assert "training" not in metadata
     names = {name for name in tensors if not name.startswith("history.")}
     assert names == fitted().network_.parameters.keys()
     assert tensors.keys() - names == fitted().history_.to_arrays().keys()

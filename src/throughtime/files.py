@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ import numpy.typing as npt
 
 from throughtime.errors import ModelFileError, OutputError
 
-FORMAT = 1
+FORMAT = 2
+"""2: the state of the training, for those that go on with it."""
 _ENTRY = "throughtime"
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -65,6 +67,56 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     finally:  # after a failure or an interruption; renamed, it is gone already
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+class OutputLock:
+    """Keeps other processes from training into the same file.
+
+    Parameters
+    ----------
+    path : path of the file
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._lock: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_lock": None}
+
+    def acquire(self) -> None:
+        """Takes the lock, unless it is held already, and clears away what a killed process may have left.
+
+        Raises
+        ------
+        OutputError
+            If another process has it, or the place cannot be written to.
+        """
+        from filelock import FileLock, Timeout
+
+        if self._lock is not None:
+            return
+        path = check_output(self.path).resolve()
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise OutputError(
+                f"{str(self.path)!r} is being written by another training; wait for its end, or choose another name"
+            ) from None
+        except OSError as error:
+            raise OutputError(f"{str(self.path)!r} could not be locked: {error.strerror}") from error
+        self._lock = lock
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            left.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Gives the lock back, if it is held."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
+from throughtime import files
+from throughtime.cells import REGISTRY, Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine import random
-from throughtime.errors import ParameterError
-from throughtime.estimator import Estimator, resolve_cell
+from throughtime.errors import DataError, ModelFileError, ParameterError
+from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.training import (
     Callback,
+    Checkpoint,
     History,
     Plan,
+    Resume,
     Source,
     Training,
     mean_loss,
     seconds_per_step,
     seconds_to_score,
 )
+from throughtime.training.checkpoint import PREFIX
 from throughtime.training.duration import duration
+from throughtime.training.history import steps_in_words
 from throughtime.training.progress import Progress, say
 
 PLANNED = 0.96
@@ -39,8 +47,15 @@ class Learner(Estimator):
 
     random_state: Any
     history_: History
+    seed_: int
     network_: Network
     training_: Training
+    notes_: dict[str, Any]
+    """What the file that it was loaded from has beside the model."""
+    _stored: tuple[files.Tensors, dict[str, Any]]
+    """The state of the training in that file."""
+    data_: str
+    """The fingerprint of the data that ``fit`` was given."""
     fitted_: Any
     """What is kept of a fit; its ``parameters`` are those it was made with."""
 
@@ -85,8 +100,35 @@ class Learner(Estimator):
         given = self.get_params()
         return "numpy" if given["engine"] == "auto" and given.get("bptt_truncate") is not None else given["engine"]
 
+    def _go_on(self, resume: str | os.PathLike[str] | Resume | None, data: Callable[[], str]) -> GoingOn | None:
+        """What the training of a model file left, where ``fit`` is to go on from there.
+
+        Parameters
+        ----------
+        resume : as ``fit`` takes it
+        data : callable
+            Gives the fingerprint of the data.
+        """
+        self.data_ = data()
+        if resume is None:
+            return None
+        found = going_on(self, Resume.of(resume))
+        if self.data_ != found.checkpoint.data and not found.asked.new_data:
+            raise DataError(
+                f"these are not the data that {str(found.asked.path)!r} was trained on: their fingerprint is "
+                f"{self.data_}, and theirs was {found.checkpoint.data}; give the same data, or say that new ones are "
+                "meant (new_data=True)"
+            )
+        return found
+
     def _run(
-        self, optimizer: Optimizer, plan: Plan, source: Source, held_out: Source | None, progress: Progress
+        self,
+        optimizer: Optimizer,
+        plan: Plan,
+        source: Source,
+        held_out: Source | None,
+        progress: Progress,
+        before: GoingOn | None,
     ) -> None:
         """Trains as planned; ``progress`` shows it, unless nothing is to be said."""
         given, network = self.get_params(), self.network_
@@ -97,8 +139,92 @@ class Learner(Estimator):
             self.history_,
             validate=lambda: math.nan if held_out is None else mean_loss(network, held_out),
             callbacks=[*([progress] if given["verbose"] else []), *given["callbacks"]],
+            save=self.save,
         )
-        self.training_.run(source.endless(plan.seed), source.rows)
+        if before is not None:
+            before.checkpoint.put_into(self.training_)
+        self.training_.run(source)
+
+    def _tell_fitted(self) -> None:
+        """Tells the callbacks that ``fit`` is done."""
+        for callback in self.get_params()["callbacks"]:
+            callback.on_fitted(self)
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike[str], *, slim: bool = False, notes: Mapping[str, Any] | None = None) -> None:
+        """Writes the model into one file; equal training gives equal bytes.
+
+        Parameters
+        ----------
+        path : path of the file
+        slim : bool, default False
+            Leaves out what only ``fit(..., resume=path)`` needs, about two thirds of the file.
+        notes : mapping or None, default None
+            What else the file is to hold, as JSON can tell it: ``notes_`` of the model that is loaded. None: what
+            ``notes_`` is.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        OutputError
+            If the place cannot be written to, or something cannot be held by a file.
+        """
+        self.check_fitted()
+        tensors, metadata = self._pack()
+        kept = {} if notes is None and not hasattr(self, "notes_") else dict(self.notes_ if notes is None else notes)
+        if kept:
+            metadata["notes"] = kept
+        if not slim and (training := self._state_of_training()) is not None:
+            tensors, metadata = {**tensors, **training[0]}, {**metadata, "training": training[1]}
+        files.save(path, tensors, metadata)
+
+    def _pack(self) -> tuple[files.Tensors, dict[str, Any]]:
+        """What goes into a file, but for the state of the training."""
+        raise NotImplementedError
+
+    def _state_of_training(self) -> tuple[files.Tensors, dict[str, Any]] | None:
+        """As it goes into a file; None where there is none, or a step was broken off in its midst."""
+        run = vars(self).get("training_")
+        if run is None:
+            return vars(self).get("_stored")
+        return Checkpoint.of(run, self.data_).to_file() if run.between_steps else None
+
+    @classmethod
+    def from_file(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
+    ) -> Self:
+        """The model that ``save`` wrote; :func:`throughtime.load` calls it.
+
+        Raises
+        ------
+        ModelFileError
+            If the contents do not fit together.
+        CellError
+            If the model's cell is not known, or is another one of the same name.
+        """
+        of_training = {name: tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+        of_model = {name: tensor for name, tensor in tensors.items() if name not in of_training}
+        model, fitted = cls._unpack(of_model, metadata, cells, engine)
+        model._keep(fitted)
+        model.notes_ = metadata.get("notes", {})
+        if not isinstance(model.notes_, dict):
+            raise ModelFileError("the model file is damaged: its notes are no notes")
+        if metadata.get("training") is not None:
+            model._stored = of_training, metadata["training"]
+        return model
+
+    @classmethod
+    def _unpack(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+    ) -> tuple[Self, Any]:
+        """A model with the parameters of a file, and what it had learned."""
+        raise NotImplementedError
+
+    def _keep(self, fitted: Any) -> None:
+        """Keeps what ``fit`` found."""
+        raise NotImplementedError
 
     def _clock(self) -> Callable[[], float]:
         """Starts a clock: seconds from now on, without those of a cold compile, which no budget covers."""
@@ -126,6 +252,64 @@ class Learner(Estimator):
     def _say(self, message: str) -> None:
         if self.get_params()["verbose"]:
             say(message)
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """What the training of a model file left."""
+
+    asked: Resume
+    fitted: Any
+    checkpoint: Checkpoint
+
+    def plan(self, steps_per_epoch: int) -> tuple[GoingOn, str]:
+        """The same with the plan that is asked for, and how it is said."""
+        checkpoint = self.checkpoint.further(self.asked, steps_per_epoch)
+        done, path = steps_in_words(checkpoint.now.step), str(self.asked.path)
+        said = f"going on from {path}, after {done} of {checkpoint.plan.max_steps:,}"
+        if checkpoint.finished:
+            said = f"{path} is at its end, after {done}; more_epochs would go on"
+        return replace(self, checkpoint=checkpoint), said
+
+
+def going_on(model: Learner, asked: Resume) -> GoingOn:
+    """What a model file left for this model to go on from.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be read, or has no state of its training.
+    ParameterError
+        If it was made with other parameters.
+    """
+    given, path, kind = model.get_params(), str(asked.path), type(model)
+    tensors, metadata = files.load(path)
+    if metadata.get("kind") != kind.__name__:
+        raise ParameterError(f"{path!r} holds a model of another kind than this {kind.__name__}")
+    cell = resolve_cell(given["cell"], given["activation"])
+    saved = kind.from_file(tensors, metadata, [] if cell == REGISTRY.get(cell.name) else [cell], model._engine())
+    here, there = parameters_to_json(given), saved.fitted_.parameters
+    if isinstance(model.random_state, (int, np.integer)):
+        here, there = {**here, "random_state": int(model.random_state)}, {**there, "random_state": saved.seed_}
+    for name, value in here.items():
+        if _as_json(value) != _as_json(there.get(name)):
+            raise ParameterError(
+                f"{name} is {value!r} here and {there.get(name)!r} in {path!r}; a training goes on with the parameters "
+                f"that it had: throughtime.load({path!r}).fit(..., resume={path!r})"
+            )
+    stored = saved._state_of_training()
+    if stored is None:
+        raise ModelFileError(
+            f"{path!r} does not hold where its training stood (slim=True leaves it out); learn anew, or go on with its "
+            "weights, where there is warm_start"
+        )
+    schedule = schedules.get(given["schedule"])
+    return GoingOn(asked, saved.fitted_, Checkpoint.from_file(*stored, saved.network_.parameters, schedule))
+
+
+def _as_json(value: Any) -> Any:
+    """As a value looks that has been in a file."""
+    return json.loads(json.dumps(value))
 
 
 def make_plan(

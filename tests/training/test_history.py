@@ -52,15 +52,29 @@ def test_the_training_loss_is_the_mean_of_the_last_hundred(losses, expected):
 
 
 def test_as_arrays_and_back():
-    history = History(4, [1.0, 0.5], [0.1, 0.05], [2.0, 3.0], [2], [0.75])
+    history = History(4, [1.0, 0.5], [0.1, 0.05], [2.0, 3.0], [2], [0.75], [9], [1])
     arrays = history.to_arrays()
     assert sorted(arrays) == [
         "history.gradient_norm",
         "history.learning_rate",
         "history.loss",
+        "history.rollback_steps",
+        "history.rollback_to",
         "history.validation_loss",
         "history.validation_steps",
     ]
     back = History.from_arrays(4, arrays)
     assert back == history
-    assert type(back.validation_steps[0]) is int
+    assert type(back.validation_steps[0]) is type(back.rollback_to[0]) is int
+
+
+def test_files_of_format_1_tell_of_no_blow_up():
+    history = History(4, [1.0], [0.1], [2.0])
+    arrays = {name: array for name, array in history.to_arrays().items() if "rollback" not in name}
+    assert History.from_arrays(4, arrays) == history
+
+
+def test_what_came_after_a_step_is_forgotten():
+    history = History(4, [1.0, 0.5, 9.0], [0.1, 0.2, 0.3], [2.0, 3.0, 4.0], [1, 3], [0.75, 9.5], [9], [1])
+    history.cut(2, 1)
+    assert history == History(4, [1.0, 0.5], [0.1, 0.2], [2.0, 3.0], [1], [0.75], [9], [1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,18 +11,20 @@ import numpy as np
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
+from throughtime.fingerprint import fingerprint
 from throughtime.parameters import CLASSIFIER
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.targets import (
     Labels,
     Several,
+    answers_of,
     check_same_number,
-    classes_of,
     read_labels,
     read_weights,
     weights_of_rows,
 )
+from throughtime.training import Resume
 
 
 class SequenceClassifier(SequenceLearner):
@@ -211,7 +214,14 @@ class SequenceClassifier(SequenceLearner):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        resume: str | os.PathLike[str] | Resume | None = None,
+    ) -> Self:
         """Learns from sequences and their classes.
 
         Parameters
@@ -223,6 +233,9 @@ class SequenceClassifier(SequenceLearner):
             Labels; or which of K labels hold, any number of them at once.
         sample_weight : ``[N]`` or None, default None
             How much each sequence counts: 3 is the same as three times the sequence, 0 as without it.
+        resume : path of a model file, Resume or None, default None
+            Goes on with the training in this file, which a :class:`~throughtime.training.ModelCheckpoint` wrote, to the
+            very model that it would have come to.
 
         Returns
         -------
@@ -235,8 +248,10 @@ class SequenceClassifier(SequenceLearner):
         DataError
             If X, y or the weights cannot be learned from: their numbers differ, a sequence is empty, a value is no
             finite number, there is one class only.
+        ModelFileError
+            If the file to go on from cannot be used.
         NonFiniteLoss
-            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+            If the training blew up again and again. The model is usable all the same, with the last good weights.
         """
         optimizer, spent = self.check(), self._clock()
         found, labels = self._read(X, self.get_params()), read_labels(y)
@@ -244,10 +259,11 @@ class SequenceClassifier(SequenceLearner):
         weights = read_weights(sample_weight, len(labels))
         counted = np.flatnonzero(weights)
         found, labels, weights = found.those(counted), labels[counted], weights[counted]
-        answers = Several(labels.shape[1]) if labels.ndim == 2 else Labels(classes_of(labels))
+        before = self._go_on(resume, lambda: fingerprint([*found.parts, labels, weights]))
+        answers = answers_of(labels, None if before is None else before.fitted.answers)
         labels = answers.ids(labels)
         weights = weights * weights_of_rows(self.class_weight, answers, labels, weights)
-        self._learn(optimizer, spent, Task(found, labels, weights), lambda lesson: answers)
+        self._learn(optimizer, spent, Task(found, labels, weights), lambda lesson: answers, before)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

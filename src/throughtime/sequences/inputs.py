@@ -6,7 +6,7 @@ are integers or strings.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,14 @@ class Read:
     def lengths(self) -> Array:
         """How many steps each sequence has, ``[N]``."""
         return self.content.lengths if isinstance(self.content, Rows) else np.array([*map(len, self.content)])
+
+    @property
+    def parts(self) -> Iterator[Array | str]:
+        """All of it, for a fingerprint."""
+        if isinstance(self.content, Rows):
+            yield from (self.content.values, self.content.bounds)
+        else:
+            yield from (" ".join(map(repr, row)) for row in self.content)
 
     def those(self, rows: Array) -> Read:
         """These sequences, in this order."""

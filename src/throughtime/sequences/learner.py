@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -16,7 +15,7 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError, known
 from throughtime.estimator import parameters_to_json, resolve_cell
 from throughtime.layers.pool import KINDS
-from throughtime.learner import Learner
+from throughtime.learner import GoingOn, Learner
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.baselines import baseline, most_frequent
@@ -67,8 +66,22 @@ class SequenceLearner(Learner):
         spent: Callable[[], float],
         task: Task,
         answers_of: Callable[[Lesson], Answers],
+        before: GoingOn | None,
     ) -> None:
         """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
+        if before is None:
+            learned, held_out = self._begin_with(task, answers_of)
+        else:
+            self._keep(before.fitted)
+            self._check_columns(task.read)
+            _, learned, held_out = self._parts(task, self.seed_, self.fitted_.encoding)
+        encoding, answers = self.fitted_.encoding, self.fitted_.answers
+        scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
+        self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent, before)
+        self._tell_fitted()
+
+    def _begin_with(self, task: Task, answers_of: Callable[[Lesson], Answers]) -> tuple[Lesson, Lesson | None]:
+        """Makes the network; returns what is learned and what is held out."""
         given, seed = self.get_params(), random.seed_of(self.random_state)
         encoding, learned, held_out = self._parts(task, seed)
         answers = answers_of(learned)
@@ -100,11 +113,10 @@ class SequenceLearner(Learner):
                 frequent=most_frequent(learned, encoding, answers),
             )
         )
-        scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
-        self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent)
+        return learned, held_out
 
-    def _parts(self, task: Task, seed: int) -> tuple[Encoding, Lesson, Lesson | None]:
-        """What is learned and what is held out, in the encoding that the former alone decides."""
+    def _parts(self, task: Task, seed: int, encoding: Encoding | None = None) -> tuple[Encoding, Lesson, Lesson | None]:
+        """What is learned and what is held out, in the encoding that there is, or that the former alone decides."""
         content = task.read.content
         every = None if isinstance(content, Rows) else Alphabet.every(content)
         rows = numbers_of(task.read) if every is None else every.rows(task.read)
@@ -112,13 +124,13 @@ class SequenceLearner(Learner):
         share = float(self.get_params()["validation"])
         learned, held_out = (lesson.merged() if self.merges else lesson).split(share, seed)
         if every is None:
-            return Numbers.of(learned), learned, held_out
-        encoding = self._encoding(every.symbols(learned.rows))
+            return encoding or Numbers.of(learned), learned, held_out
+        found = encoding or self._encoding(every.symbols(learned.rows))
 
         def encoded(part: Lesson) -> Lesson:
-            return replace(part, rows=encoding.rows(Read(every.symbols(part.rows))))
+            return replace(part, rows=found.rows(Read(every.symbols(part.rows))))
 
-        return encoding, encoded(learned), None if held_out is None else encoded(held_out)
+        return found, encoded(learned), None if held_out is None else encoded(held_out)
 
     def _encoding(self, symbols: Symbols) -> Encoding:
         """That of the symbols that are learned."""
@@ -150,14 +162,23 @@ class SequenceLearner(Learner):
             self.feature_names_in_ = np.array(fitted.names, object)
 
     def _train(
-        self, optimizer: Optimizer, learned: Lesson, held_out: Lesson | None, spent: Callable[[], float]
+        self,
+        optimizer: Optimizer,
+        learned: Lesson,
+        held_out: Lesson | None,
+        spent: Callable[[], float],
+        before: GoingOn | None,
     ) -> None:
         fitted = self.fitted_
         source = self._batches(learned.spread() if self.merges else learned)
         scored = None if held_out is None else self._batches(held_out)
-        plan, said = plan_training(self, self.network_, optimizer, source, scored, spent, fitted.seed)
+        if before is None:
+            plan, said = plan_training(self, self.network_, optimizer, source, scored, spent, fitted.seed)
+        else:
+            before, said = before.plan(source.steps_per_epoch)
+            plan = before.checkpoint.plan
         self._say(said)
-        self._run(optimizer, plan, source, scored, Progress())
+        self._run(optimizer, plan, source, scored, Progress(), before)
         loss = self.validation_loss_
         self._say(
             fitted.baseline.in_words() if loss is None else f"validation loss {loss:.4f}; {fitted.baseline.in_words()}"
@@ -206,22 +227,11 @@ class SequenceLearner(Learner):
 
     # ------------------------------------------------------------------ files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model into one file; equal training gives equal bytes.
-
-        Raises
-        ------
-        OutputError
-            If the place cannot be written to, or a label is no string or number.
-        """
-        self.check_fitted()
-        files.save(path, *pack(type(self).__name__, self.fitted_))
+    def _pack(self) -> tuple[files.Tensors, dict[str, Any]]:
+        return pack(type(self).__name__, self.fitted_)
 
     @classmethod
-    def from_file(
-        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
-    ) -> Self:
-        """The model that ``save`` wrote; :func:`throughtime.load` calls it."""
-        model, fitted = unpack(cls, tensors, metadata, cells, engine)
-        model._keep(fitted)
-        return model
+    def _unpack(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+    ) -> tuple[Self, Any]:
+        return unpack(cls, tensors, metadata, cells, engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError, known
+from throughtime.fingerprint import fingerprint
 from throughtime.optimizers import Optimizer
 from throughtime.parameters import REGRESSOR
 from throughtime.sequences.baselines import r_squared
@@ -18,6 +20,7 @@ from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.rows import Lesson
 from throughtime.sequences.targets import LOSSES, Values, check_same_number, read_values, read_weights
+from throughtime.training import Resume
 
 
 class SequenceRegressor(SequenceLearner):
@@ -209,7 +212,14 @@ class SequenceRegressor(SequenceLearner):
             raise ParameterError(f"loss must be one of {known(LOSSES)}, got {self.loss!r}")
         return super().check()
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        resume: str | os.PathLike[str] | Resume | None = None,
+    ) -> Self:
         """Learns from sequences and their numbers.
 
         Parameters
@@ -220,6 +230,9 @@ class SequenceRegressor(SequenceLearner):
             One number of each sequence, or K.
         sample_weight : ``[N]`` or None, default None
             How much each sequence counts: 3 is the same as three times the sequence, 0 as without it.
+        resume : path of a model file, Resume or None, default None
+            Goes on with the training in this file, which a :class:`~throughtime.training.ModelCheckpoint` wrote, to the
+            very model that it would have come to.
 
         Returns
         -------
@@ -232,21 +245,24 @@ class SequenceRegressor(SequenceLearner):
         DataError
             If X, y or the weights cannot be learned from: their numbers differ, a sequence is empty, a value is no
             finite number.
+        ModelFileError
+            If the file to go on from cannot be used.
         NonFiniteLoss
-            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+            If the training blew up again and again. The model is usable all the same, with the last good weights.
         """
         optimizer, spent = self.check(), self._clock()
         found, values = self._read(X, self.get_params()), read_values(y)
         check_same_number(found, values)
         weights = read_weights(sample_weight, len(values))
         counted = np.flatnonzero(weights)
+        before = self._go_on(resume, lambda: fingerprint([*found.parts, values, weights]))
         flat = values.ndim == 1
         given = values.reshape(len(values), -1)[counted]
 
         def answers(learned: Lesson) -> Values:
             return Values(Scale.of(learned.answers, learned.weights), self.loss, flat)
 
-        self._learn(optimizer, spent, Task(found.those(counted), given, weights[counted]), answers)
+        self._learn(optimizer, spent, Task(found.those(counted), given, weights[counted]), answers, before)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

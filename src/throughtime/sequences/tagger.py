@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -10,13 +11,15 @@ import numpy as np
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
+from throughtime.fingerprint import fingerprint
 from throughtime.parameters import TAGGER
 from throughtime.sequences.inputs import Read, as_list, read
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.report import Report, report, report_of_several
 from throughtime.sequences.rows import Rows
-from throughtime.sequences.targets import NO_ANSWERS, Labels, Several, check_same_number, classes_of, read_labels
+from throughtime.sequences.targets import NO_ANSWERS, Labels, Several, answers_of, check_same_number, read_labels
+from throughtime.training import Resume
 
 
 class SequenceTagger(SequenceLearner):
@@ -191,7 +194,7 @@ class SequenceTagger(SequenceLearner):
         """A sequence of strings is one of tokens, whatever ``tokens`` says."""
         return read(X, tokens=given["tokens"] or _are_words(X))
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, *, resume: str | os.PathLike[str] | Resume | None = None) -> Self:
         """Learns from sequences and their tags.
 
         Parameters
@@ -201,6 +204,9 @@ class SequenceTagger(SequenceLearner):
             ``[N, T, D]``.
         y : sequences of the same lengths
             A tag for each step; or 0s and 1s ``[T, K]``, which of K labels hold there, any number of them at once.
+        resume : path of a model file, Resume or None, default None
+            Goes on with the training in this file, which a :class:`~throughtime.training.ModelCheckpoint` wrote, to the
+            very model that it would have come to.
 
         Returns
         -------
@@ -213,17 +219,20 @@ class SequenceTagger(SequenceLearner):
         DataError
             If X and y cannot be learned from: there are not as many tags as tokens, a sequence is empty, a value is no
             finite number, there is one tag only.
+        ModelFileError
+            If the file to go on from cannot be used.
         NonFiniteLoss
-            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+            If the training blew up again and again. The model is usable all the same, with the last good weights.
         """
         optimizer, spent = self.check(), self._clock()
         found = self._read(X, self.get_params())
         if self.characters and isinstance(found.content, Rows):
             raise ParameterError("characters=True is for tokens, but X holds numbers")
         tags = read_tags(found, y)
-        answers = Several(tags.values.shape[1]) if tags.values.ndim == 2 else Labels(classes_of(tags.values))
+        before = self._go_on(resume, lambda: fingerprint([*found.parts, tags.values]))
+        answers = answers_of(tags.values, None if before is None else before.fitted.answers)
         given = tags.of_same_bounds(answers.ids(tags.values))
-        self._learn(optimizer, spent, Task(found, given, np.ones(len(found))), lambda lesson: answers)
+        self._learn(optimizer, spent, Task(found, given, np.ones(len(found))), lambda lesson: answers, before)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

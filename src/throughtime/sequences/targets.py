@@ -215,6 +215,26 @@ def read_values(y: Any) -> Array:
     return values
 
 
+def answers_of(labels: Array, before: Any = None) -> Labels | Several:
+    """What these labels ``[N]``, or 0s and 1s ``[N, K]``, are answers of; those learned ``before`` must know them.
+
+    Raises
+    ------
+    DataError
+        If there is one class only, or one that was not learned before.
+    """
+    found = Several(labels.shape[1]) if labels.ndim == 2 else Labels(classes_of(labels))
+    if before is None:
+        return found
+    if not isinstance(before, type(found)) or (isinstance(found, Several) and found != before):
+        raise DataError("y is of another kind than the labels that were learned before")
+    if isinstance(before, Labels):
+        new = sorted(map(repr, set(found.classes.tolist()) - set(before.classes.tolist())))
+        if new:
+            raise DataError(f"y has labels that were not learned before, such as {new[0]}; learn a new model")
+    return before
+
+
 def classes_of(labels: Array) -> Array:
     """The different labels in order; those of several types type by type.
 

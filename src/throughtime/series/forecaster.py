@@ -13,7 +13,8 @@ from throughtime.cells import Cell
 from throughtime.engine import random
 from throughtime.errors import DataError, ParameterError, known
 from throughtime.estimator import parameters_to_json, resolve_cell
-from throughtime.learner import make_plan
+from throughtime.fingerprint import fingerprint
+from throughtime.learner import GoingOn, make_plan
 from throughtime.optimizers import Optimizer
 from throughtime.parameters import FORECASTER, Parameter
 from throughtime.series import conformal, model_file
@@ -26,7 +27,7 @@ from throughtime.series.panel import Panel
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
 from throughtime.series.trained import TrainedForecaster
 from throughtime.series.windows import Windows
-from throughtime.training import Batches, History
+from throughtime.training import Batches, History, Resume
 from throughtime.training.progress import Progress, clock
 
 STRATEGIES = ("direct", "recursive")
@@ -258,7 +259,7 @@ class Forecaster(TrainedForecaster):
 
     # ------------------------------------------------------------------ learning
 
-    def fit(self, data: Any, y: Any = None) -> Self:
+    def fit(self, data: Any, y: Any = None, *, resume: str | os.PathLike[str] | Resume | None = None) -> Self:
         """Learns from series.
 
         Parameters
@@ -267,6 +268,9 @@ class Forecaster(TrainedForecaster):
             A frame of pandas, polars or another library that narwhals knows; an array ``[T]`` or ``[T, C]`` is one
             series with C targets, ``[N, T, C]`` or a list of such arrays are several. NaN stands for a missing value.
         y : ignored
+        resume : path of a model file, Resume or None, default None
+            Goes on with the training in this file, which a :class:`~throughtime.training.ModelCheckpoint` wrote, to the
+            very model that it would have come to.
 
         Returns
         -------
@@ -279,18 +283,21 @@ class Forecaster(TrainedForecaster):
         DataError
             If a column does not exist or holds what it should not, times are not regular, a series is too short, or
             nothing ever changes.
+        ModelFileError
+            If the file to go on from cannot be used.
         NonFiniteLoss
-            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+            If the training blew up again and again. The model is usable all the same, with the last good weights.
         """
         self.check()
-        return self.fit_panel(self._read(data))
+        return self.fit_panel(self._read(data), resume)
 
-    def fit_panel(self, panel: Panel) -> Self:
+    def fit_panel(self, panel: Panel, resume: str | os.PathLike[str] | Resume | None = None) -> Self:
         """Learns from series that were read.
 
         Parameters
         ----------
         panel : Panel
+        resume : as :meth:`fit` takes it
 
         Returns
         -------
@@ -298,22 +305,36 @@ class Forecaster(TrainedForecaster):
 
         Raises
         ------
-        ParameterError, DataError, NonFiniteLoss
+        ParameterError, DataError, ModelFileError, NonFiniteLoss
             As :meth:`fit` does.
         """
         optimizer = self.check()
         spent = self._clock()
-        seed = random.seed_of(self.random_state)
-        lesson = prepare(self, panel, self._say)
-        levels = levels_of(self)
-        outputs = len(levels) if self.loss == "pinball" else 1
+        before = self._go_on(resume, lambda: fingerprint(panel.parts))
+        if before is not None and panel.roles != before.fitted.roles:
+            raise DataError(f"the columns must be those of {str(before.asked.path)!r}, and in their order")
+        lesson = prepare(self, panel, self._say, None if before is None else before.fitted)
+        outputs = len(levels_of(self)) if self.loss == "pinball" else 1
         windows = lesson.learned(outputs)
         if windows is None:
             raise DataError("no step of the part that is learned has values both before and after it")
         batches = Batches(windows.lengths, self._batch_size(windows), windows.batch)
         steps = self._steps(batches.steps_per_epoch)
+        if before is None:
+            self._begin_with(lesson, steps / batches.steps_per_epoch, outputs)
+        else:
+            names = [series.name for series in panel]
+            self._keep(before.fitted._replace(names=names, scales=lesson.scales))
+        self._panel = panel
+        self._train(optimizer, lesson, batches, steps, spent, before)
+        self._calibrate(lesson)
+        self._tell_fitted()
+        return self
+
+    def _begin_with(self, lesson: Lesson, passes: float, outputs: int) -> None:
+        """Makes the network."""
+        panel, levels, seed = lesson.panel, levels_of(self), random.seed_of(self.random_state)
         cell = resolve_cell(self.cell, self.activation)
-        passes = steps / batches.steps_per_epoch
         sizes = Sizes(int(self.hidden_size or HIDDEN_SIZE), self._dropout(passes), outputs)
         drawn = {"initializer": self.initializer, "random_state": seed}
         network = make_network(self, cell, sizes, lesson.features, panel.roles, engine=self._engine(), **drawn)
@@ -336,10 +357,6 @@ class Forecaster(TrainedForecaster):
                 seed=seed,
             )
         )
-        self._panel = panel
-        self._train(optimizer, lesson, batches, steps, spent)
-        self._calibrate(lesson)
-        return self
 
     def check(self) -> Optimizer:
         for name, allowed in (("reference", ("auto", *REFERENCES)), ("strategy", STRATEGIES), ("loss", LOSSES)):
@@ -424,25 +441,36 @@ class Forecaster(TrainedForecaster):
         self.engine_ = fitted.network.engine.name
 
     def _train(
-        self, optimizer: Optimizer, lesson: Lesson, batches: Batches, steps: int, spent: Callable[[], float]
+        self,
+        optimizer: Optimizer,
+        lesson: Lesson,
+        batches: Batches,
+        steps: int,
+        spent: Callable[[], float],
+        before: GoingOn | None,
     ) -> None:
         network, panel = self.network_, lesson.panel
         windows = lesson.held_out(self.fitted_.sizes.outputs) if self.validation else None
         held_out = None if windows is None else Batches(windows.lengths, 64, windows.batch)
-        rate = LEARNING_RATE if optimizer.rule.name in ("adam", "adamw") else optimizer.rule.learning_rate
-        plan, seconds = make_plan(
-            self, network, optimizer, batches, held_out, spent, steps=steps, seed=self.seed_, learning_rate=rate
-        )
-        self._say(
-            f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
-            f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season "
-            f"{self.season_}, reference {self.reference_}, the last {self.context_} steps are read\n"
-            f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} "
-            f"epochs), about {clock(seconds)} on the {network.engine.name} engine"
-        )
+        if before is None:
+            rate = LEARNING_RATE if optimizer.rule.name in ("adam", "adamw") else optimizer.rule.learning_rate
+            plan, seconds = make_plan(
+                self, network, optimizer, batches, held_out, spent, steps=steps, seed=self.seed_, learning_rate=rate
+            )
+            said = (
+                f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
+                f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season "
+                f"{self.season_}, reference {self.reference_}, the last {self.context_} steps are read\n"
+                f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} "
+                f"epochs), about {clock(seconds)} on the {network.engine.name} engine"
+            )
+        else:
+            before, said = before.plan(batches.steps_per_epoch)
+            plan = before.checkpoint.plan
+        self._say(said)
         if self.validation and held_out is None:
             self._say("no series is long enough for a part to be held out: the intervals are not calibrated")
-        self._run(optimizer, plan, batches, held_out, Progress())
+        self._run(optimizer, plan, batches, held_out, Progress(), before)
 
     def _calibrate(self, lesson: Lesson) -> None:
         """Moves the quantiles to where they hold on the held-out windows, and counts how often they do."""
@@ -522,36 +550,11 @@ class Forecaster(TrainedForecaster):
 
     # ------------------------------------------------------------------ files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model into one file; equal training gives equal bytes.
-
-        Parameters
-        ----------
-        path : path of the file
-
-        Raises
-        ------
-        OutputError
-            If the place cannot be written to.
-        NotFittedError
-            Before ``fit``.
-        """
-        self.check_fitted()
-        files.save(path, *model_file.pack(self.fitted_))
+    def _pack(self) -> tuple[files.Tensors, dict[str, Any]]:
+        return model_file.pack(self.fitted_)
 
     @classmethod
-    def from_file(
-        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
-    ) -> Forecaster:
-        """The model that ``save`` wrote; :func:`throughtime.load` calls it.
-
-        Raises
-        ------
-        ModelFileError
-            If the contents do not fit together.
-        CellError
-            If the model's cell is not known, or is another one of the same name.
-        """
-        model, fitted = model_file.unpack(cls, tensors, metadata, cells, engine)
-        model._keep(fitted)
-        return model
+    def _unpack(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+    ) -> tuple[Self, Any]:
+        return model_file.unpack(cls, tensors, metadata, cells, engine)

@@ -16,6 +16,7 @@ from throughtime.series.windows import Windows
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster
+    from throughtime.series.model_file import Fitted
 
 LEAST_CONTEXT, MOST_CONTEXT = 48, 512
 SEASONS_READ = 4
@@ -78,15 +79,15 @@ class Lesson:
         return replace(windows, outputs=outputs).that_count()
 
 
-def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Lesson:
-    """Decides what is left open and prepares every series.
+def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None], before: Fitted | None = None) -> Lesson:
+    """Decides what is left open, or was decided ``before``, and prepares every series.
 
     Raises
     ------
     DataError
         If a series is too short, or nothing ever changes.
     """
-    season = _season(model, panel, say)
+    season = _season(model, panel, say) if before is None else before.features.season
     horizon = int(model.horizon)
     _check_lengths(model, panel, season)
     ends = np.array([_end_of_learning(len(series), model.validation, horizon, season) for series in panel])
@@ -94,11 +95,21 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Less
     _tell_missing(panel, say)
     _check_change(learned, say)
     longest = int(ends.max())
-    context = int(model.context or min(max(SEASONS_READ * season, 3 * horizon, LEAST_CONTEXT), MOST_CONTEXT, longest))
+    context = min(max(SEASONS_READ * season, 3 * horizon, LEAST_CONTEXT), MOST_CONTEXT, longest)
+    context = int(model.context or context) if before is None else before.context
+    features = _features(model, panel, learned, season) if before is None else before.features
+    scales = [scale_of(series.target, features.reference, season) for series in learned]
+    prepared = [features.of(series, scale) for series, scale in zip(panel, scales, strict=True)]
+    return Lesson(panel, ends, features, scales, prepared, context)
+
+
+def _features(model: Forecaster, panel: Panel, learned: Panel, season: int) -> Features:
+    """How values become inputs, as the part that is learned decides."""
+    horizon = int(model.horizon)
     reference = best_reference(learned, season, horizon) if model.reference == "auto" else model.reference
     if season == 1 and reference in ("season", "profile", "recent"):
         raise DataError(f"reference={reference!r} needs a season; give season (--season), how many steps it has")
-    features = Features(
+    return Features(
         leads=horizon if model.strategy == "direct" else 1,
         season=season,
         reference=reference,
@@ -110,9 +121,6 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> Less
             Fact.of(name, [series.static[place] for series in panel]) for place, name in enumerate(panel.roles.static)
         ),
     )
-    scales = [scale_of(series.target, reference, season) for series in learned]
-    prepared = [features.of(series, scale) for series, scale in zip(panel, scales, strict=True)]
-    return Lesson(panel, ends, features, scales, prepared, context)
 
 
 def _season(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from throughtime.training import History
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster
+
+Model = TypeVar("Model", bound="Forecaster")
 
 LOSSES = ("pinball", "squared", "absolute")
 
@@ -118,8 +120,8 @@ def pack(fitted: Fitted) -> tuple[Tensors, dict[str, Any]]:
 
 
 def unpack(
-    kind: type[Forecaster], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
-) -> tuple[Forecaster, Fitted]:
+    kind: type[Model], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+) -> tuple[Model, Fitted]:
     """The model with its parameters, and what it had learned.
 
     Raises

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from throughtime.engine.protocol import Array
 from throughtime.series.frequency import Frequency
 
@@ -95,6 +97,15 @@ class Panel:
     def named(self) -> bool:
         """Whether the names of series tell which they are in other panels too."""
         return self.roles.series is not None and self.form not in ("array", "arrays")
+
+    @property
+    def parts(self) -> Iterator[Any]:
+        """All of it, for a fingerprint."""
+        yield repr((self.roles, self.frequency))
+        for series in self:
+            yield repr((series.name, series.static))
+            times = None if series.time is None else series.time.astype(np.int64)
+            yield from (series.target, series.past, series.future, times)
 
     @property
     def steps(self) -> int:

@@ -14,6 +14,8 @@ from throughtime.cells import Cell
 from throughtime.engine import random
 from throughtime.engine.protocol import Array
 from throughtime.estimator import parameters_to_json, resolve_cell
+from throughtime.fingerprint import fingerprint
+from throughtime.learner import GoingOn
 from throughtime.optimizers import Optimizer
 from throughtime.text import adapting
 from throughtime.text.documents import Split
@@ -23,8 +25,8 @@ from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Reading, Sources, read
 from throughtime.text.trained import TrainedText
 from throughtime.text.vocabularies import Text, Vocabulary, level
-from throughtime.text.witten_bell import baseline
-from throughtime.training import History
+from throughtime.text.witten_bell import Baseline, baseline
+from throughtime.training import History, Resume
 from throughtime.training.progress import Progress
 
 FEW_STEPS = 100
@@ -216,6 +218,7 @@ class TextGenerator(TrainedText):
         encoding: str = "utf-8",
         split: Split = None,
         column: str | None = None,
+        resume: str | os.PathLike[str] | Resume | None = None,
     ) -> Self:
         """Learns from text.
 
@@ -231,6 +234,9 @@ class TextGenerator(TrainedText):
             Each line or sentence is a document: names, titles, molecules, messages.
         column : str or None, default None
             The text is a table in CSV with names in its first line; each cell of this column is a document.
+        resume : path of a model file, Resume or None, default None
+            Goes on with the training in this file, which a :class:`~throughtime.training.ModelCheckpoint` wrote, to the
+            very model that it would have come to.
 
         Returns
         -------
@@ -242,17 +248,40 @@ class TextGenerator(TrainedText):
             If a parameter makes no sense.
         DataError
             If a file cannot be read, or the text is too short to learn from; with ``warm_start``, if most of its
-            symbols are new to the model.
+            symbols are new to the model; with ``resume``, if it is another text.
+        ModelFileError
+            If the file to go on from cannot be used.
         NonFiniteLoss
-            If the training blew up. The model is usable all the same, with the weights of the last finite loss.
+            If the training blew up again and again. The model is usable all the same, with the last good weights.
         """
         optimizer = self.check()
         spent = self._clock()
-        seed = random.seed_of(self.random_state)
         reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
         self._tell_left_out(reading, encoding)
-        ends = len(reading.texts) > 1 or split is not None or column is not None
-        before = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
+        before = self._go_on(resume, lambda: fingerprint(reading.texts))
+        warm = self._warm()
+        if before is None:
+            lesson = self._begin_with(optimizer, reading, spent, warm, ends=split is not None or column is not None)
+        else:
+            lesson = self._go_on_with(before, reading)
+        self.symbols_ = lesson.symbols
+        share = 1.0 if warm is None else adapting.LEARNING_RATE
+        self._train(optimizer, lesson, spent, before, share_of_rate=share)
+        self._tell_fitted()
+        return self
+
+    def _begin_with(
+        self,
+        optimizer: Optimizer,
+        reading: Reading,
+        spent: Callable[[], float],
+        before: Fitted | None,
+        *,
+        ends: bool,
+    ) -> Lesson:
+        """Makes the network, from the one ``before`` if there is one, and what is to be learned."""
+        seed = random.seed_of(self.random_state)
+        ends = ends or len(reading.texts) > 1
         if before is not None:
             adapting.check_same(self, before)
             wider = adapting.widen(before.vocabulary, reading.texts, ends)
@@ -260,9 +289,7 @@ class TextGenerator(TrainedText):
             vocabulary = wider.vocabulary
         else:
             vocabulary = level(self.level).of(reading.texts, vocab_size=self.vocab_size, ends=ends)
-        lesson = prepare(vocabulary, reading.texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
-        draws = seed if lesson.drawn else None
-        counted = baseline(lesson.learned, lesson.held_out, len(vocabulary), seed=draws) if self.validation else None
+        lesson = self._lesson(vocabulary, reading, seed)
         cell, engine = resolve_cell(self.cell, self.activation), self._engine()
         if before is not None:
             net, sizes = adapting.go_on(self, before, wider, engine, seed)
@@ -280,13 +307,34 @@ class TextGenerator(TrainedText):
                 seed=seed,
                 sizes=sizes,
                 start=_start(lesson),
-                baseline=counted,
+                baseline=self._counted(lesson, seed),
                 documents=_documents(vocabulary, reading.texts, before),
             )
         )
-        self.symbols_ = lesson.symbols
-        self._train(optimizer, lesson, spent, fine_tuning=before is not None)
-        return self
+        return lesson
+
+    def _go_on_with(self, before: GoingOn, reading: Reading) -> Lesson:
+        """Takes what a model file has of its training, and the text that it goes on with."""
+        fitted: Fitted = before.fitted
+        lesson = self._lesson(fitted.vocabulary, reading, fitted.seed)
+        if before.asked.new_data:
+            documents = _documents(fitted.vocabulary, reading.texts, fitted)
+            fitted = fitted._replace(baseline=self._counted(lesson, fitted.seed), documents=documents)
+        self._keep(fitted)
+        return lesson
+
+    def _warm(self) -> Fitted | None:
+        """What is gone on with where ``warm_start`` asks for it."""
+        return self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
+
+    def _lesson(self, vocabulary: Vocabulary, reading: Reading, seed: int) -> Lesson:
+        return prepare(vocabulary, reading.texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
+
+    def _counted(self, lesson: Lesson, seed: int) -> Baseline | None:
+        if not self.validation:
+            return None
+        draws = seed if lesson.drawn else None
+        return baseline(lesson.learned, lesson.held_out, len(lesson.vocabulary), seed=draws)
 
     def _tell_left_out(self, reading: Reading, encoding: str) -> None:
         if reading.left_out:
@@ -320,17 +368,30 @@ class TextGenerator(TrainedText):
         self.baseline_ = fitted.baseline
         self.engine_ = fitted.network.engine.name
 
-    def _train(self, optimizer: Optimizer, lesson: Lesson, spent: Callable[[], float], *, fine_tuning: bool) -> None:
+    def _train(
+        self,
+        optimizer: Optimizer,
+        lesson: Lesson,
+        spent: Callable[[], float],
+        before: GoingOn | None,
+        *,
+        share_of_rate: float,
+    ) -> None:
         network = self.network_
         streams = training_streams(self, lesson.learned)
         self.batch_size_ = streams.rows
-        share = adapting.LEARNING_RATE if fine_tuning else 1.0
-        plan, said = plan_training(self, network, optimizer, streams, lesson, self.seed_, spent, share_of_rate=share)
+        if before is None:
+            plan, said = plan_training(
+                self, network, optimizer, streams, lesson, self.seed_, spent, share_of_rate=share_of_rate
+            )
+        else:
+            before, said = before.plan(streams.steps_per_epoch)
+            plan = before.checkpoint.plan
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
         held_out = scoring_streams(lesson.held_out) if self.validation else None
-        self._run(optimizer, plan, streams, held_out, progress)
+        self._run(optimizer, plan, streams, held_out, progress, before)
         self._judge()
 
     def _judge(self) -> None:
@@ -356,25 +417,14 @@ class TextGenerator(TrainedText):
 
     # ------------------------------------------------------------------ files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model into one file; equal training gives equal bytes.
-
-        Raises
-        ------
-        OutputError
-            If the place cannot be written to.
-        """
-        self.check_fitted()
-        files.save(path, *pack(self))
+    def _pack(self) -> tuple[files.Tensors, dict[str, Any]]:
+        return pack(self)
 
     @classmethod
-    def from_file(
-        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell] = (), engine: Any = "auto"
-    ) -> TextGenerator:
-        """The model that ``save`` wrote; :func:`throughtime.load` calls it."""
-        model, fitted = unpack(cls, tensors, metadata, cells, engine)
-        model._keep(fitted)
-        return model
+    def _unpack(
+        cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+    ) -> tuple[Self, Any]:
+        return unpack(cls, tensors, metadata, cells, engine)
 
 
 def _start(lesson: Lesson) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from throughtime.training import History
 
 if TYPE_CHECKING:
     from throughtime.text.generator import TextGenerator
+
+Model = TypeVar("Model", bound="TextGenerator")
 
 
 DOCUMENTS = "documents"
@@ -67,8 +69,8 @@ def pack(model: TextGenerator) -> tuple[Tensors, dict[str, Any]]:
 
 
 def unpack(
-    kind: type[TextGenerator], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
-) -> tuple[TextGenerator, Fitted]:
+    kind: type[Model], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+) -> tuple[Model, Fitted]:
     """The model with its parameters, and what it had learned.
 
     Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -76,8 +76,11 @@ class Batches:
         missing = -len(order) % self.rows
         return map(self._chunk, np.append(order, np.full(missing, -1)).reshape(-1, self.rows))
 
-    def endless(self, seed: int) -> Iterator[Chunk]:
+    def endless(self, seed: int, done: int = 0) -> Iterator[Chunk]:
         """Pass after pass, in an order that is drawn anew for each; the next one fills the last batch of a pass."""
+        return map(self._chunk, islice(self._drawn(seed), done, None))
+
+    def _drawn(self, seed: int) -> Iterator[Array]:
         rest = np.zeros(0, np.int64)
         for epoch in count():
             draws = generator(key(seed, "order", epoch))
@@ -87,7 +90,7 @@ class Batches:
             for start in range(0, whole, ALIKE * self.rows):
                 some = order[start : start + ALIKE * self.rows]
                 batches = some[np.argsort(self.lengths[some], kind="stable")].reshape(-1, self.rows)
-                yield from map(self._chunk, draws.permutation(batches))
+                yield from draws.permutation(batches)
 
     def _chunk(self, rows: Array) -> Chunk:
         """The order of rows within a batch has no influence on what is learned."""

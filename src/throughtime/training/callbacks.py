@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from throughtime.training.loop import Training
@@ -12,7 +12,7 @@ class Callback:
     """Is told what happens; override what you need.
 
     ``run`` is the :class:`~throughtime.training.Training`: ``run.step`` (steps done), ``run.plan``, ``run.history``,
-    ``run.network``, and ``run.stop(reason)``, which ends the training after this step.
+    ``run.network``, ``run.save(path)``, and ``run.stop(reason)``, which ends the training after this step.
 
     ``every_step = False`` lets ``on_step`` be told of several steps at once, which small networks train faster with.
     """
@@ -28,5 +28,11 @@ class Callback:
     def on_validation(self, run: Training) -> None:
         """After each scoring of the validation part."""
 
+    def on_rollback(self, run: Training) -> None:
+        """After a blow-up, when the training has gone back to ``run.step``; ``run.trouble`` says what was wrong."""
+
     def on_end(self, run: Training) -> None:
         """When the training is over, for whatever reason."""
+
+    def on_fitted(self, model: Any) -> None:
+        """When ``fit`` is done, and the model, an estimator, can be saved and used."""

@@ -12,6 +12,9 @@ import numpy.typing as npt
 SMOOTHING = 0.999
 """The character-RNN scripts' ``smooth_loss = smooth_loss * 0.999 + loss * 0.001``."""
 
+_SINCE_2 = ("rollback_steps", "rollback_to")
+"""What files of format 1 do not have."""
+
 
 def steps_in_words(steps: int) -> str:
     """``1 step``, ``3,750 steps``."""
@@ -30,6 +33,9 @@ class History:
         One for each step; the norm is that before clipping.
     validation_steps, validation_loss : list
         After how many steps the validation part was scored, and the result.
+    rollback_steps, rollback_to : list of int
+        After how many steps the training blew up, and to which it went back; it went on with half the learning rate.
+        The other lists hold what was kept.
     unit : str, default "nats per symbol"
         Of the losses.
     """
@@ -40,6 +46,8 @@ class History:
     gradient_norm: list[float] = field(default_factory=list)
     validation_steps: list[int] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
+    rollback_steps: list[int] = field(default_factory=list)
+    rollback_to: list[int] = field(default_factory=list)
     unit: str = "nats per symbol"
 
     def __repr__(self) -> str:
@@ -51,6 +59,16 @@ class History:
         return f"History({', '.join(figures)}; {self.unit})"
 
     @property
+    def chance(self) -> float | None:
+        """What guessing at random costs, log K; None where numbers are predicted."""
+        return math.log(self.symbols) if self.symbols else None
+
+    def cut(self, steps: int, validations: int) -> None:
+        """Forgets what came after so many steps and validations."""
+        del self.loss[steps:], self.learning_rate[steps:], self.gradient_norm[steps:]
+        del self.validation_steps[validations:], self.validation_loss[validations:]
+
+    @property
     def steps(self) -> list[int]:
         """1, 2, ... for each step."""
         return list(range(1, len(self.loss) + 1))
@@ -58,7 +76,7 @@ class History:
     @property
     def smooth_loss(self) -> list[float]:
         """The tutorials' smoothed loss, starting at log K, what guessing at random costs; of numbers at the first."""
-        smooth = math.log(self.symbols) if self.symbols else next(iter(self.loss), math.nan)
+        smooth = next(iter(self.loss), math.nan) if self.chance is None else self.chance
         curve = []
         for loss in self.loss:
             smooth = SMOOTHING * smooth + (1 - SMOOTHING) * loss
@@ -90,11 +108,16 @@ class History:
             If it is anything else.
         """
         names = [name for name, value in vars(cls(symbols)).items() if isinstance(value, list)]
-        lists = {name: arrays[f"history.{name}"].tolist() for name in names}
-        lists["validation_steps"] = [int(step) for step in lists["validation_steps"]]
+        lists = {name: arrays[f"history.{name}"].tolist() for name in names if name not in _SINCE_2}
+        for name in _SINCE_2:
+            lists[name] = arrays.get(f"history.{name}", np.zeros(0)).tolist()
+        for name in ("validation_steps", *_SINCE_2):
+            lists[name] = [int(step) for step in lists[name]]
         history = cls(symbols, **lists, unit=unit)
         of_steps = {len(history.loss), len(history.learning_rate), len(history.gradient_norm)}
         of_validations = {len(history.validation_steps), len(history.validation_loss)}
+        if len(history.rollback_steps) != len(history.rollback_to):
+            raise ValueError("the lists of blow-ups are of different lengths")
         if len(of_steps) > 1 or len(of_validations) > 1 or any(np.ndim(value) != 1 for value in lists.values()):
             raise ValueError("the lists of the history are of different lengths")
         return history

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from throughtime.engine.protocol import Array, NetworkState, StepResult
-from throughtime.errors import NonFiniteLoss
+from throughtime.errors import NonFiniteLoss, OutputError
 from throughtime.layers import Noise
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Schedule
+from throughtime.training import blow_up
 from throughtime.training.callbacks import Callback
 from throughtime.training.history import History
-from throughtime.training.streams import Chunk, Source, restart
+from throughtime.training.snapshot import Snapshot, Weights
+from throughtime.training.streams import Chunk, Endless, Source, restart
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Plan:
     patience: int | None = None
     guard: float | None = None
     averaging: float = 0.0
+    patient_from: int = 0
+    """How many validations there were when the patience began."""
 
     @property
     def averaged_steps(self) -> int:
@@ -62,9 +66,21 @@ class Plan:
 MOST_AVERAGED = 100
 """About how many weights a mean is made of: more of them, closer together, add nothing."""
 
+SNAPSHOT_EVERY = 64
+"""So many steps apart the training is remembered as it is, to go back to if it blows up."""
+
+
+def nowhere(path: Any, **options: Any) -> NoReturn:
+    """Raises :class:`OutputError`: a training by itself has no file."""
+    raise OutputError(f"a training without a model cannot be saved to {str(path)!r}; train with an estimator's fit")
+
 
 class Training:
     """One training of a network.
+
+    A loss, gradient or weight that is not finite, or losses far above all that was seen before (see
+    :mod:`throughtime.training.blow_up`), are a blow-up: the training goes back to where it was one or two snapshots
+    ago, and on from there with half the learning rate.
 
     Parameters
     ----------
@@ -74,6 +90,8 @@ class Training:
     validate : callable
         Gives the validation loss; asked only if the plan has ``validate_every``.
     callbacks : sequence of Callback
+    save : callable, optional
+        The model's ``save``.
     """
 
     def __init__(
@@ -85,6 +103,7 @@ class Training:
         *,
         validate: Callable[[], float] = lambda: math.nan,
         callbacks: Sequence[Callback] = (),
+        save: Callable[..., None] = nowhere,
     ) -> None:
         self.network = network
         self.optimizer = optimizer
@@ -92,62 +111,152 @@ class Training:
         self.history = history
         self.validate = validate
         self.callbacks = callbacks
+        self.save = save
         self.step = 0
         self.symbols = 0
         self.seconds = 0.0
         self.stopped: str | None = None
+        self.trouble = ""
+        """What was wrong when it last blew up."""
         self.before: Mapping[str, Array] | None = None
-        """The weights before the last update: what is gone back to if that was no good."""
-        self._total: dict[str, Array] = {}
+        """The weights before the last update, which the engine keeps."""
+        self.snapshots: list[Snapshot] = []
+        """The last two: the older one is known to be good, as no blow-up followed it for :data:`SNAPSHOT_EVERY`
+        steps."""
+        self.between_steps = True
+        """Whether all figures are those of one moment, so that another training can go on from there."""
+        self.completed = False
+        """Whether it came to its end without an error."""
+        self._state: NetworkState = {}
+        self._resumed_at = 0
+        self._interruption: BaseException | None = None
+        self._total: Weights = {}
         """The sum of the weights that are averaged over, and how many they are."""
         self._averaged = 0
-        self._best: dict[str, Array] | None = None
+        self._best: Weights = {}
         """The weights of the best validation, where there is a patience."""
 
     def stop(self, reason: str) -> None:
         """Ends the training after this step."""
         self.stopped = reason
 
-    def run(self, chunks: Iterator[Chunk], rows: int) -> None:
+    def interrupt(self, error: BaseException) -> None:
+        """Leaves the training after this step by raising ``error``: nothing is done that would not come there anyway.
+
+        From where it was left another training may go on, and end as this one would have.
+        """
+        self._interruption = error
+
+    def resume(self, now: Snapshot, snapshots: Sequence[Snapshot] = ()) -> None:
+        """Goes on from where another training was, before ``run``; the history is that training's."""
+        self.snapshots = list(snapshots) or [now]
+        self._go_to(now)
+        self._resumed_at = self.step
+
+    def run(self, source: Endless) -> None:
         """Trains until the plan, a callback, or the patience ends it.
 
         Raises
         ------
         NonFiniteLoss
-            If a loss or a gradient is not finite. The network then has the weights of the last finite loss.
+            If the training blew up :data:`~throughtime.training.blow_up.MOST_OFTEN` times and once more. The network
+            then has the weights of the last good snapshot.
         """
         began = time.perf_counter()
         try:
             self._tell(Callback.on_start)
             with self.network.engine.working():
-                self._loop(chunks, rows, began)
+                self._loop(source, began)
+            self._keep_the_best()
+            self.completed = True
+        except NonFiniteLoss:
+            self._keep_the_best()
+            raise
         finally:
             self.network.engine.forget()
             self.before = None
-            if self._best is not None:
-                self.network.set_parameters(self._best)
             self.seconds = time.perf_counter() - began
             self._tell(Callback.on_end)
 
-    def _loop(self, chunks: Iterator[Chunk], rows: int, began: float) -> None:
+    def _loop(self, source: Endless, began: float) -> None:
         engine, plan = self.network.engine, self.plan
-        state = self.network.initial_state(rows)
-        while self.step < plan.max_steps and not self.stopped:
+        if any(len(part) != source.rows for parts in self._state.values() for part in parts) or not self._state:
+            self._state = self.network.initial_state(source.rows)
+        chunks = source.endless(plan.seed, self.step)
+        trouble = self._score_if_due()  # a checkpoint may be from just before
+        while True:
+            if trouble is not None:
+                self._go_back(trouble)
+                chunks = source.endless(plan.seed, self.step)
+            if self._interruption is not None:
+                raise self._interruption
+            if self.step >= plan.max_steps or self.stopped:
+                return
+            if self.step % SNAPSHOT_EVERY == 0 and not (self.snapshots and self.snapshots[-1].step == self.step):
+                self.snapshots = [*self.snapshots[-1:], self.snapshot()]
             group = list(islice(chunks, self._group_size(engine.steps_per_call)))
-            results, state = engine.train_steps(self, group, state, self.step)
-            self._record(results, group)
-            if not results[-1].sound:
-                self._give_up(f"after step {self.step:,} the weights were not finite")
+            self.between_steps = False
+            results, self._state = engine.train_steps(self, group, self._state, self.step)
+            trouble = self._record(results, group)
             self.seconds = time.perf_counter() - began
-            if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
-                self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
-            if plan.averages(self.step):
-                self._add_weights()
-            self._average_at_the_end()
-            self._tell(Callback.on_step)
-            self._average_at_the_end()  # where a callback has ended it
-            if self._validates():
-                self._score()
+            if trouble is None:
+                self._end_of_step()
+                trouble = self._score_if_due()
+
+    def _end_of_step(self) -> None:
+        plan = self.plan
+        if plan.guard is not None and self.seconds > plan.guard and self.step < plan.max_steps:
+            self.stop(f"the time was up after {self.step:,} of {plan.max_steps:,} steps")
+        self._add_weights()
+        self._average_at_the_end()
+        self.between_steps = True
+        self._tell(Callback.on_step)
+        self._average_at_the_end()  # where a callback has ended it
+
+    def snapshot(self) -> Snapshot:
+        """All that the steps to come depend on, copied."""
+        return Snapshot(
+            step=self.step,
+            symbols=self.symbols,
+            validations=len(self.history.validation_loss),
+            weights={name: w.copy() for name, w in self.network.parameters.items()},
+            slots={name: tuple(slot.copy() for slot in slots) for name, slots in self.optimizer.slots.items()},
+            state=dict(self._state),  # a step makes new ones
+            total=dict(self._total),
+            averaged=self._averaged,
+            best=self._best,
+        )
+
+    def _go_to(self, snapshot: Snapshot) -> None:
+        self.step, self.symbols = snapshot.step, snapshot.symbols
+        self.history.cut(snapshot.step, snapshot.validations)
+        self.network.set_parameters(snapshot.weights)
+        self.optimizer.prepare(self.network.parameters)
+        for name, slots in self.optimizer.slots.items():
+            for place, slot in enumerate(slots):
+                slot[...] = snapshot.slots[name][place] if name in snapshot.slots else 0
+        self._state = dict(snapshot.state)
+        self._total, self._averaged, self._best = dict(snapshot.total), snapshot.averaged, snapshot.best
+        self.between_steps = True
+
+    def _go_back(self, reason: str) -> None:
+        """To the last state that is known to be good, and on with half the learning rate, unless that is no help."""
+        step, good, times = self.step, self.snapshots[0], len(self.history.rollback_steps)
+        self._go_to(good)
+        self.snapshots = [good]
+        self.trouble = reason
+        if step == good.step or times == blow_up.MOST_OFTEN:  # the first: it is not the learning rate's fault
+            self.stopped = reason
+            rate = self.plan.learning_rate * blow_up.SLOWER**times
+            slower = f", with the learning rate halved {times} times, to {rate:.3g}" if times else ""
+            raise NonFiniteLoss(
+                f"{reason}{slower}; the weights after step {good.step:,} are kept. Try a smaller learning_rate, or "
+                "clip_norm, and look for data that are far too large."
+            )
+        self.stopped = None
+        self.history.rollback_steps.append(step)
+        self.history.rollback_to.append(good.step)
+        self._tell(Callback.on_rollback)
 
     def train_step(self, batch: Chunk, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]:
         """One step: the loss and its gradients, clipping, the update. Nothing is changed if they are not finite."""
@@ -176,43 +285,44 @@ class Training:
         return self.plan.bptt_truncate
 
     def learning_rate(self, step: int) -> float:
-        """What the schedule gives for a step, judged by the validations so far."""
-        plan = self.plan
-        return plan.learning_rate * plan.schedule.factor(step, plan.max_steps, self.history.validation_loss)
-
-    def _weights(self) -> dict[str, Array]:
-        return {name: w.copy() for name, w in self.network.parameters.items()}
+        """What the schedule gives for a step, judged by the validations so far; half of it after each blow-up."""
+        plan, history = self.plan, self.history
+        slower = blow_up.SLOWER ** len(history.rollback_steps)
+        return slower * plan.learning_rate * plan.schedule.factor(step, plan.max_steps, history.validation_loss)
 
     def _group_size(self, most: int) -> int:
-        """How many steps to do in one call: never past the end or the next validation, or past a callback."""
-        if self.step == 0:  # what comes first is seen at once
+        """How many steps to do in one call: never past the end, the next validation or snapshot, or a callback."""
+        if self.step == self._resumed_at:  # what comes first is seen at once
             return 1
         if any(callback.every_step and type(callback).on_step is not Callback.on_step for callback in self.callbacks):
             return 1
         plan = self.plan
-        left = plan.max_steps - self.step
+        left = min(plan.max_steps - self.step, SNAPSHOT_EVERY - self.step % SNAPSHOT_EVERY)
         every = plan.validate_every
         most = min(most, left, every - self.step % every if every else left)
         return next((size for size in range(1, most) if plan.averages(self.step + size)), most)
 
-    def _record(self, results: Sequence[StepResult], group: Sequence[Chunk]) -> None:
+    def _record(self, results: Sequence[StepResult], group: Sequence[Chunk]) -> str | None:
+        """Notes what the steps came to; returns what is wrong with the first one that blew up."""
+        history = self.history
         for result, chunk in zip(results, group, strict=False):
             if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
                 figures = f"loss {result.loss:g}, gradient norm {result.gradient_norm:g}"
-                self._give_up(f"step {self.step + 1:,} met numbers that are not finite ({figures})")
+                return f"step {self.step + 1:,} met numbers that are not finite ({figures})"
             self.step += 1
             self.symbols += chunk.symbols
-            self.history.loss.append(result.loss)
-            self.history.gradient_norm.append(result.gradient_norm)
-            self.history.learning_rate.append(result.learning_rate)
-
-    def _give_up(self, reason: str) -> NoReturn:
-        if self.before is not None:
-            self.network.set_parameters(self.before)
-        self.stopped = reason
-        raise NonFiniteLoss(f"{reason}; the last good weights are kept. Try a smaller learning_rate, or clip_norm.")
+            history.loss.append(result.loss)
+            history.gradient_norm.append(result.gradient_norm)
+            history.learning_rate.append(result.learning_rate)
+            if not result.sound:
+                return f"after step {self.step:,} the weights were not finite"
+            if blow_up.is_far_off(history.loss, history.chance):
+                return f"the loss rose to {result.loss:.3g} up to step {self.step:,}, far above all before"
+        return None
 
     def _add_weights(self) -> None:
+        if not self.plan.averages(self.step):
+            return
         self._averaged += 1
         for name, w in self.network.parameters.items():
             self._total[name] = self._total.get(name, 0.0) + w.astype(np.float64)
@@ -220,28 +330,35 @@ class Training:
     def _average_at_the_end(self) -> None:
         if self._averaged and (self.stopped is not None or self.step == self.plan.max_steps):
             self.network.set_parameters({name: total / self._averaged for name, total in self._total.items()})
-            self._averaged = 0
+            self._total, self._averaged = {}, 0
 
-    def _validates(self) -> bool:
-        every = self.plan.validate_every
-        if every is None:
-            return False
-        return self.step % every == 0 or self.step == self.plan.max_steps or self.stopped is not None
+    def _keep_the_best(self) -> None:
+        if self._best:
+            self.network.set_parameters(self._best)
+            self._best = {}
 
-    def _score(self) -> None:
+    def _score_if_due(self) -> str | None:
+        """Scores the validation part where that is due; returns what is wrong where the score is no number."""
+        every, history = self.plan.validate_every, self.history
+        if every is None or self.step == 0 or self.step in history.validation_steps[-1:]:
+            return None
+        if self.step % every and self.step != self.plan.max_steps and self.stopped is None:
+            return None
         loss = self.validate()
         if not math.isfinite(loss):
-            self._give_up(f"the validation loss was {loss:g} after step {self.step:,}")
-        best = min(self.history.validation_loss, default=math.inf)
-        self.history.validation_steps.append(self.step)
-        self.history.validation_loss.append(loss)
+            return f"the validation loss was {loss:g} after step {self.step:,}"
+        since = self.plan.patient_from
+        best = min(history.validation_loss[since:], default=math.inf)
+        history.validation_steps.append(self.step)
+        history.validation_loss.append(loss)
         if self.plan.patience is not None:
             if loss < best:
-                self._best = self._weights()
-            waited = len(self.history.validation_loss) - 1 - int(np.argmin(self.history.validation_loss))
+                self._best = {name: w.copy() for name, w in self.network.parameters.items()}
+            waited = len(history.validation_loss) - 1 - since - int(np.argmin(history.validation_loss[since:]))
             if waited >= self.plan.patience:
                 self.stop(f"the validation loss has not improved {waited} times")
         self._tell(Callback.on_validation)
+        return None
 
     def _tell(self, event: Callable[[Callback, Training], None]) -> None:
         for callback in self.callbacks:
@@ -274,7 +391,7 @@ def seconds_per_step(network: Network, optimizer: Optimizer, plan: Plan, streams
     )
     trial = Training(network, trial_optimizer, plan, History(1))
     engine, state = network.engine, network.initial_state(streams.rows)
-    weights = trial._weights()
+    weights = {name: w.copy() for name, w in network.parameters.items()}
     seconds: list[float] = []
     steps: list[int] = []
     chunks = streams.endless(plan.seed)

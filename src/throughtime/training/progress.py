@@ -62,7 +62,7 @@ class Progress(Callback):
         if notebook or (self._console.is_terminal and not self._console.is_jupyter):
             columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self._console, transient=False)
-            self._bar.add_task("", total=run.plan.max_steps, figures="")
+            self._bar.add_task("", total=run.plan.max_steps, completed=run.step, figures="")
             self._bar.start()
 
     def on_step(self, run: Training) -> None:
@@ -82,6 +82,10 @@ class Progress(Callback):
         loss = history.validation_loss[-1]
         bits = f" nats, {loss / math.log(2):.3f} bits per symbol" if history.unit == NATS else f", {history.unit}"
         self._say(f"step {run.step:,}: validation {loss:.4f}{bits}")
+
+    def on_rollback(self, run: Training) -> None:
+        rate = run.learning_rate(run.step)
+        self._say(f"{run.trouble}: back to step {run.step:,}, with half the learning rate ({rate:.3g})")
 
     def on_end(self, run: Training) -> None:
         if self._bar is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
-from typing import Protocol
+from itertools import count, islice
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -112,13 +112,41 @@ class Chunk:
         return float(self.batch.targets.shape[0] * self.batch.targets.shape[1] if weights is None else weights.sum())
 
 
-class Source(Protocol):
-    """Where the batches of a training come from."""
+class Endless(Protocol):
+    """Batches without end."""
 
     @property
     def rows(self) -> int:
         """How many rows each batch has."""
         ...
+
+    def endless(self, seed: int, done: int = 0) -> Iterator[Chunk]:
+        """Pass after pass, behind the first ``done`` batches."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Batches of rows that are made as they are needed, each row a sequence by itself.
+
+    Parameters
+    ----------
+    rows : int
+    make : callable
+        ``make(rng)`` makes a batch with a NumPy generator, which is another one for each step.
+    """
+
+    rows: int
+    make: Callable[[np.random.Generator], Batch]
+
+    def endless(self, seed: int, done: int = 0) -> Iterator[Chunk]:
+        for step in count(done):
+            batch = self.make(generator(key(seed, "batch", step)))
+            yield Chunk(batch, np.ones(self.rows, bool), batch.x.shape[0] * self.rows)
+
+
+class Source(Endless, Protocol):
+    """Where the batches of a training come from, that ends some time."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -132,10 +160,6 @@ class Source(Protocol):
 
     def once(self) -> Iterator[Chunk]:
         """One pass, everything in it counted once."""
-        ...
-
-    def endless(self, seed: int) -> Iterator[Chunk]:
-        """Pass after pass."""
         ...
 
 
@@ -196,9 +220,9 @@ class Streams:
 
     def once(self) -> Iterator[Chunk]:
         """Every symbol once, in order; rows that have nothing left have length 0."""
-        return self._chunks(iter(self.pieces))
+        return map(self._chunk, self._places(iter(self.pieces)))
 
-    def endless(self, seed: int) -> Iterator[Chunk]:
+    def endless(self, seed: int, done: int = 0) -> Iterator[Chunk]:
         """Pass after pass. Where there are more pieces than rows, their order is drawn anew for each pass.
 
         Pieces of like length come together, so that little is padded.
@@ -215,7 +239,7 @@ class Streams:
                 yield from pieces[following[:missing]]
                 order = following[missing:]
 
-        return self._chunks(queue())
+        return map(self._chunk, islice(self._places(queue()), done, None))
 
     def _permutation(self, pieces: int, seed: int, epoch: int) -> Array:
         return generator(key(seed, "order", epoch)).permutation(pieces) if pieces > self.rows else np.arange(pieces)
@@ -234,8 +258,8 @@ class Streams:
             batches += [whole[place] for place in draws.permutation(len(whole))] + [last]
         return np.concatenate(batches)
 
-    def _chunks(self, queue: Iterator[Array]) -> Iterator[Chunk]:
-        ids = self.corpus.ids
+    def _places(self, queue: Iterator[Array]) -> Iterator[Places]:
+        """Where the rows read, chunk by chunk."""
         rows = self.rows
         place = np.zeros(rows, np.int64)  # where each row stands
         counted = np.zeros(rows, np.int64)  # from where it is counted
@@ -253,21 +277,38 @@ class Streams:
             if not left.any():
                 return
             lengths = -(-left // np.maximum(chunks_left, 1))
-            whole = bool(np.all(lengths == lengths[0]))
-            most = int(lengths.max())
-            steps = np.arange(most if whole else min(-(-most // SIZES) * SIZES, self.seq_len))[:, None]
-            where = np.minimum(place + steps, len(ids) - 2)
-            weights = (steps < lengths) & (where >= counted)
-            batch = Batch(
-                x=ids[where],
-                targets=ids[where + 1],
-                weights=None if weights.all() else weights,
-                lengths=None if whole else lengths,
-            )
-            yield Chunk(batch, fresh, int(weights.sum()))
+            yield Places(place.copy(), counted.copy(), lengths, fresh)
             place += lengths
             left -= lengths
             chunks_left -= lengths > 0
+
+    def _chunk(self, places: Places) -> Chunk:
+        ids, lengths = self.corpus.ids, places.lengths
+        whole = bool(np.all(lengths == lengths[0]))
+        most = int(lengths.max())
+        steps = np.arange(most if whole else min(-(-most // SIZES) * SIZES, self.seq_len))[:, None]
+        where = np.minimum(places.first + steps, len(ids) - 2)
+        weights = (steps < lengths) & (where >= places.counted)
+        batch = Batch(
+            x=ids[where],
+            targets=ids[where + 1],
+            weights=None if weights.all() else weights,
+            lengths=None if whole else lengths,
+        )
+        return Chunk(batch, places.fresh, int(weights.sum()))
+
+
+class Places(NamedTuple):
+    """Where each of N rows reads a chunk, all ``[N]``."""
+
+    first: Array
+    """Where it stands."""
+    counted: Array
+    """From where it is counted."""
+    lengths: Array
+    """How many steps it reads."""
+    fresh: Array
+    """Whether it begins anew."""
 
 
 def restart(state: NetworkState, fresh: Array) -> NetworkState:

@@ -237,6 +237,16 @@ def training_of(network, optimizer=None, *, rate=0.01, seed=3, steps=100):
     return Training(network, optimizer or Optimizer("sgd"), plan, History(network.body.output_size))
 
 
+class Listed:
+    """These chunks, one after the other."""
+
+    def __init__(self, chunks):
+        self.chunks, self.rows = chunks, chunks[0].batch.x.shape[1]
+
+    def endless(self, seed, done=0):
+        return iter(self.chunks[done:])
+
+
 def chunks_for(network, T, N, count, *, lengths=None, seed=0):
     """Chunks of which some rows begin anew."""
     rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.engine.compiled.material import (
     KINDS,
+    Listed,
     assert_same,
     batch_for,
     chunks_for,
@@ -279,13 +280,11 @@ def test_a_training_that_breaks_down_keeps_the_last_good_weights(rate):
         training = training_of(network, rate=rate)
         chunks = chunks_for(network, 4, 3, 1) * 50
         with pytest.raises(NonFiniteLoss):
-            training.run(iter(chunks), 3)
-        training_of(good, rate=rate, steps=training.step - 1).run(iter(chunks), 3)
+            training.run(Listed(chunks))
         assert_same(network.parameters, good.parameters)
-        assert all(np.isfinite(w).all() for w in network.parameters.values())
-        return training.step
+        return training.history.rollback_steps
 
-    assert run("compiled") == run("numpy") > 0
+    assert run("compiled") == run("numpy")
 
 
 def test_a_training_that_begins_with_no_number_leaves_the_weights_that_it_found():
@@ -297,7 +296,7 @@ def test_a_training_that_begins_with_no_number_leaves_the_weights_that_it_found(
     chunks = chunks_for(network, 4, 3, 1)
     chunks[0].batch.targets[:] = np.nan
     with pytest.raises(NonFiniteLoss):
-        training_of(network).run(iter(chunks), 3)
+        training_of(network).run(Listed(chunks))
     assert_same(network.parameters, weights)
 
 

@@ -144,7 +144,7 @@ run = training_of(network, steps=10**9)
 with using(2):
     run.network.engine.train_steps(run, chunks, network.initial_state(32), 0)
     print("started", flush=True)
-    run.run(iter(lambda: chunks[0], None), 32)
+    run.run(Listed([chunks[0]] * 10**6))
 """
 
 
