@@ -63,7 +63,7 @@ def bench(
         list[str] | None, typer.Option("--cell", metavar="NAME", help="rows of this cell; may be given several times")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(help="how often each has its turn; 3, 5 or 7 where it is not said")
+        int | None, typer.Option(help="how often each has its turn; 3, 5 or 7 where it is not said", **number(int))
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to which the record is added")] = None,
     shown: Annotated[
