@@ -126,7 +126,8 @@ def test_classify_texts(cli, reviews, tmp_path):
     assert report["accuracy"] > 0.95 > report["baseline"] > 0.5
     assert cli("predict", "m", reviews, "--to", "found.csv").exit_code == 0
     found, table = read_table(tmp_path / "found.csv"), read_table(reviews)
-    assert list(found) == ["label", "p_bad", "p_good"]
+    assert list(found) == ["review", "sentiment", "label", "p_bad", "p_good"]
+    assert [found["review"], found["sentiment"]] == [table["review"], table["sentiment"]]
     assert np.mean(np.array(found["label"]) == np.array(table["sentiment"])) == report["accuracy"]
     np.testing.assert_allclose(found["p_bad"] + found["p_good"], 1, atol=1e-6)
 
