@@ -99,7 +99,7 @@ REFUSED = [
     ("tag s.conll -o m --test none.conll", "there is no file 'none.conll'"),
     ("tag s.conll -o m --test untagged.conll", "'untagged.conll', line 3: the token 'Anna' has no tag"),
     ("tag s.conll -o m --test rows.csv", "'rows.csv' is a table by its ending; expected sentences, a token on each"),
-    ("tag same.conll -o m", "'same.conll': y holds one class only, 'O'; at least two classes are needed"),
+    ("tag same.conll -o m", "'same.conll': the last word of the lines holds one tag only, 'O'; at least two are"),
     ("forecast wave.csv --target y -o m.pkl", "'m.pkl' would hold a model, which is written as safetensors"),
     ("forecast wave.csv --target y -o f.csv", "choose a name as 'f.safetensors'"),
     ("classify reviews.csv --text review --label label -o m.PT", "'m.PT' would hold a model"),

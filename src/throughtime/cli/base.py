@@ -7,7 +7,7 @@ import functools
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -156,7 +156,15 @@ def complain(message: str) -> None:
 
 def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
     """The result, as JSON or for people."""
-    typer.echo(json.dumps(result, allow_nan=False) if as_json else text)
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(text)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """The result as one line of JSON."""
+    typer.echo(json.dumps(result, allow_nan=False))
 
 
 def cell_of(name: str) -> str | Cell:
@@ -188,7 +196,7 @@ def load_model(model: Path, own: list[str] | None, given: Sequence[Cell] = (), *
     if kind is not None and type(loaded).__name__ != kind:
         raise ParameterError(
             f"{str(model)!r} holds a {type(loaded).__name__}, and this command is for a {kind}; "
-            f"`throughtime {'predict' if kind == 'TextGenerator' else 'sample'}` is for yours"
+            "`throughtime predict` is for yours"
         )
     return loaded
 

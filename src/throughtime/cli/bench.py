@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from throughtime.benchmark import append, choose, last, measure, show
 from throughtime.benchmark.jobs import Size
+from throughtime.cli.base import print_json
 from throughtime.cli.options import check_count
 from throughtime.files import check_output
 
@@ -38,6 +38,6 @@ def show_last(path: Path, as_json: bool) -> None:
 
 def _print(record: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(record, allow_nan=False))
+        print_json(record)
     else:
         show(record, Console(highlight=False, markup=False))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,6 +104,7 @@ def tag(
     tokens, tags = read_conll(data, encoding)
     scored = None if test is None else read_conll(test, encoding)
     with saving(model, output), data_of(data):
+        check_several(itertools.chain(*tags), "the last word of the lines", "tag")
         model.fit(tokens, tags)
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
@@ -140,14 +142,21 @@ def labels_of(table: Columns, label: str, learned: Any = None) -> Any:
         If one is missing, all to be learned are the same, or one is text where integers were learned.
     """
     values = texts_of(table, label, "label")
-    if learned is None and len(set(values)) == 1:
-        raise DataError(f"column {label!r} holds one label only, {values[0]!r}; at least two are needed")
+    if learned is None:
+        check_several(values, f"column {label!r}", "label")
     other = [row for row, value in enumerate(values, start=1) if not _WHOLE.fullmatch(value)]
     if learned is not None and learned.dtype.kind == "i" and other:
         value = values[other[0] - 1]
         raise DataError(f"column {label!r}, row {other[0]}: {value!r} is no whole number, as all labels learned are")
     text = bool(other) if learned is None else learned.dtype.kind != "i"
     return np.array(values) if text else np.array(values).astype(np.int64)
+
+
+def check_several(answers: Iterable[str], where: str, what: str) -> None:
+    """Raises :class:`DataError` unless there are two different ones; ``where`` and ``what`` they are, for messages."""
+    different = set(answers)
+    if len(different) == 1:
+        raise DataError(f"{where} holds one {what} only, {different.pop()!r}; at least two are needed")
 
 
 def texts_of(table: Columns, name: str, what: str) -> list[str]:

@@ -93,15 +93,20 @@ def forecast(
         write_table(to, model.predict())
     if plot is not None:
         _draw(model, plot)
-    scores = model.backtest(folds=folds).scores if folds else model.evaluate()
-    held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
-    last = f"the last steps of each series{', which were not learned' if held_out else ''}"
-    judged = f"{folds} forecasts of the past" if folds else last
+    judged, scores = _judged(model, folds)
     answer(
         {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **score_report(scores)},
         as_json,
         f"{output}: {judged}:\n{scores}",
     )
+
+
+def _judged(model: Forecaster, folds: int) -> tuple[str, Scores]:
+    """What is judged, in words, and how well it was forecast."""
+    if folds:
+        return f"{folds} forecasts of the past", model.backtest(folds=folds).scores
+    held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
+    return f"the last steps of each series{', which were not learned' if held_out else ''}", model.evaluate()
 
 
 def _check_room(model: Forecaster, panel: Panel, folds: int, *, ahead: bool) -> None:

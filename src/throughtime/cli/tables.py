@@ -88,7 +88,7 @@ def read_text(path: Path, encoding: str) -> str:
 
 
 def _check_there(path: Path) -> None:
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"there is no file {str(path)!r}")
 
 

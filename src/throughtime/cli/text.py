@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -161,12 +162,7 @@ def sample(
         raise ParameterError("--interactive asks for beginnings, so that --prime has no meaning; leave it out")
     given = named_options(context, {"temperature": list(temperature), **choices})
     if choices["greedy"] and beams is None:
-        for name in [*(["count"] if count != 1 else []), *given]:
-            if name not in ("greedy", "repetition_penalty"):
-                flag = "--" + name.replace("_", "-")
-                raise ParameterError(
-                    f"--greedy always takes the likeliest symbol, so that {flag} has no meaning; leave it out"
-                )
+        _check_greedy([*(["count"] if count != 1 else []), *given])
     if len(temperature) > 1 and (rank or beams is not None or interactive):
         raise ParameterError("several temperatures are for samples; with --rank, --beams and --interactive give one")
     generator = load_model(model, own, kind="TextGenerator")
@@ -190,6 +186,16 @@ def sample(
         view.stream_as_json(generator, length, start, one, prime)
     else:
         view.stream(generator, length, start, one, prime)
+
+
+def _check_greedy(given: Iterable[str]) -> None:
+    """Raises :class:`ParameterError` where an option is given that draws among symbols."""
+    for name in given:
+        if name not in ("greedy", "repetition_penalty"):
+            flag = "--" + name.replace("_", "-")
+            raise ParameterError(
+                f"--greedy always takes the likeliest symbol, so that {flag} has no meaning; leave it out"
+            )
 
 
 @command

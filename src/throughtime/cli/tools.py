@@ -86,7 +86,9 @@ def bench(
 def demo(
     to: Annotated[Path, typer.Option(help="the folder to write into")] = Path("throughtime-demo"),
     minutes: Annotated[float, typer.Option(help="time to train", **number(float))] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", "--random-state", **number(int))] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", "--random-state", help="the same seed, the same beginning", **number(int))
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Watch a network learn to write from the Python language reference."""
