@@ -76,6 +76,8 @@ def test_a_record_is_shown_again(cli, asked):
         ("--cell nonsense", "cell must be one of"),
         ("--to no/file", "the folder 'no' for 'file' does not exist"),
         ("--show nothing", "'nothing' holds no record of a benchmark"),
+        ("--rounds 0", "rounds must be an integer of at least 1, got 0"),
+        ("--rounds many", "rounds must be an integer of at least 1, got 'many'"),
     ],
 )
 def test_bad_input(cli, asked, given, sentence):
@@ -83,7 +85,3 @@ def test_bad_input(cli, asked, given, sentence):
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert asked == []
-
-
-def test_no_rounds(cli):
-    assert cli("bench", "--quick", "--rounds", 0).exit_code == 2

@@ -12,6 +12,7 @@ from throughtime import Forecaster, SequenceClassifier, SequenceRegressor, Seque
 from throughtime.cli.sequences import labels_of, sequences_of
 from throughtime.cli.tables import read_table, write_table
 from throughtime.errors import DataError
+from throughtime.training import Training
 
 QUICK = ("--hidden-size", "8", "--max-steps", "30", "--seed", "1", "-q")
 
@@ -126,7 +127,8 @@ def test_classify_texts(cli, reviews, tmp_path):
     assert report["accuracy"] > 0.95 > report["baseline"] > 0.5
     assert cli("predict", "m", reviews, "--to", "found.csv").exit_code == 0
     found, table = read_table(tmp_path / "found.csv"), read_table(reviews)
-    assert list(found) == ["label", "p_bad", "p_good"]
+    assert list(found) == ["review", "sentiment", "label", "p_bad", "p_good"]
+    assert [found["review"], found["sentiment"]] == [table["review"], table["sentiment"]]
     assert np.mean(np.array(found["label"]) == np.array(table["sentiment"])) == report["accuracy"]
     np.testing.assert_allclose(found["p_bad"] + found["p_good"], 1, atol=1e-6)
 
@@ -231,6 +233,81 @@ def test_tag_sentences(cli, sentences, tmp_path):
     ]
 
 
+@pytest.fixture
+def classifier(tmp_path):
+    """A model of the columns first and second, whose classes are 0 and 1."""
+    X = np.random.default_rng(1).normal(size=(40, 2))
+    table = pd.DataFrame(X, columns=["first", "second"])
+    model = SequenceClassifier(hidden_size=4, max_steps=5, random_state=1).fit(table, (X[:, 0] > 0).astype(int))
+    model.save(tmp_path / "m")
+    return model
+
+
+ROWS = "id,first,label,p_0,second\n007,1.50,a,x,12345678901234567890\n008,-2,,y,0.1234567890123\n"
+
+
+def test_predictions_stand_beside_the_columns_of_the_table(cli, classifier, tmp_path):
+    (tmp_path / "rows.csv").write_text(ROWS, encoding="utf-8")
+    assert cli("predict", "m", "rows.csv", "--to", "found.csv").exit_code == 0
+    lines = (tmp_path / "found.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == ROWS.splitlines()[0] + ",label_predicted,p_0_predicted,p_1"
+    expected = classifier.predict([[1.5, 12345678901234567890], [-2, 0.1234567890123]])
+    for line, row, label in zip(lines[1:], ROWS.splitlines()[1:], expected, strict=True):
+        assert line.startswith(f"{row},{label},")
+    assert cli("predict", "m", "rows.csv").stdout.splitlines()[0] == "label,p_0,p_1"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_numbers_of_a_table_of_text_are_numbers_elsewhere(cli, classifier, tmp_path, ending):
+    (tmp_path / "rows.csv").write_text(ROWS, encoding="utf-8")
+    assert cli("predict", "m", "rows.csv", "--to", f"found.{ending}").exit_code == 0
+    found = read_table(tmp_path / f"found.{ending}")
+    assert (list(found["id"]), list(found["first"])) == (["007", "008"], [1.5, -2.0])
+    assert cli("predict", "m", f"found.{ending}", "--to", "again.csv").exit_code == 0
+    again = read_table(tmp_path / "again.csv")
+    np.testing.assert_array_equal(again["label_predicted_predicted"], found["label_predicted"])
+
+
+def test_what_is_no_number_is_told_with_file_row_and_column(cli, classifier, tmp_path):
+    (tmp_path / "rows.csv").write_text("first,second\n1,2\n3,\n", encoding="utf-8")
+    result = cli("predict", "m", "rows.csv")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "DataError: 'rows.csv': column 'second', row 2: the number is missing\n",
+    )
+
+
+def test_each_model_refuses_the_form_of_the_other(cli, classifier, sentences, reviews):
+    cli("tag", sentences, "-o", "t", *QUICK)
+    result = cli("predict", "t", reviews)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "DataError: 'reviews.csv' is a table by its ending; expected sentences, a token on each line and an empty line "
+        "behind each sentence, in a file such as .conll, .txt or .tsv\n",
+    )
+    result = cli("predict", "m", sentences)
+    assert result.exit_code == 2
+    assert "'train.conll' ends in no form of a table that is read here; choose one of '.csv', '.txt'" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["forecast", "classify", "tag"])
+def test_what_was_learned_before_an_interruption_is_kept(cli, sales, reviews, sentences, monkeypatch, tmp_path, name):
+    words = {
+        "forecast": [sales, *COLUMNS],
+        "classify": [reviews, "--text", "review", "--label", "sentiment"],
+        "tag": [sentences],
+    }
+
+    def run(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "run", run)
+    result = cli(name, *words[name], "-o", "m", *QUICK)
+    assert (result.exit_code, result.stderr) == (130, "the last good weights are in m\ninterrupted\n")
+    new = sentences if name == "tag" else sales if name == "forecast" else reviews
+    assert cli("predict", "m", new).exit_code == 0
+
+
 def test_info_tells_what_a_model_is_for(cli, sales, reviews, sentences):
     cli("forecast", sales, "-o", "f", *COLUMNS, *QUICK)
     cli("classify", reviews, "-o", "c", "--text", "review", "--label", "sentiment", *QUICK)
@@ -256,7 +333,7 @@ def test_info_tells_what_a_model_is_for(cli, sales, reviews, sentences):
         (["forecast", "sales.csv", "--target", "sales", "--series", "shop", "--horizon", "100"], "plus the horizon"),
         (["classify", "reviews.csv", "--label", "mood"], "there is no column 'mood'"),
         (["classify", "reviews.csv", "--label", "sentiment"], "column 'review', row 1: .* is no number"),
-        (["tag", "reviews.csv"], "line 1: the token 'review,sentiment' has no tag"),
+        (["tag", "reviews.csv"], "'reviews.csv' is a table by its ending; expected sentences"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(cli, sales, reviews, tmp_path, words, message):
@@ -297,6 +374,6 @@ def test_nothing_is_written_over_what_is_read(cli, sales, reviews, sentences, tm
 
 
 def test_a_prediction_is_not_written_over_model_or_data(cli, sales):
-    assert cli("forecast", sales, *COLUMNS, "-o", "m.csv", *QUICK).exit_code == 0
-    for name in ("m.csv", "sales.csv"):
-        assert "is named twice" in cli("predict", "m.csv", sales, "--to", name).stderr
+    assert cli("forecast", sales, *COLUMNS, "-o", "m.txt", *QUICK).exit_code == 0
+    for name in ("m.txt", "sales.csv"):
+        assert "is named twice" in cli("predict", "m.txt", sales, "--to", name).stderr

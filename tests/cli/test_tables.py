@@ -54,7 +54,7 @@ def test_lines_of_json_may_lack_a_value(tmp_path):
         ("a.csv", "a,b\n1,2\n3\n", "line 3: 1 cells, where the first line names 2 columns"),
         ("a.csv", "a,a\n1,2\n", "has two columns of one name"),
         ("a.jsonl", "[1]\n", "line 1: each line should be a JSON object"),
-        ("a.jsonl", '{"a": 1}\n{"a"\n', "line 2: no JSON"),
+        ("a.jsonl", '{"a": 1}\n{"a"\n', "line 2: no JSON.*; expected JSON lines, an object on each line"),
         ("a.jsonl", "\n", "is empty; each line should be a JSON object"),
         ("a.parquet", "nothing", "is no Parquet file"),
     ],
@@ -107,11 +107,14 @@ def test_comments_stand_before_sentences_and_hash_signs_are_tokens(tmp_path):
 
 
 def test_an_ending_that_is_not_known(tmp_path):
-    (tmp_path / "table.xls").write_text("a\n1\n", encoding="utf-8")
+    (tmp_path / "table.dat").write_text("a\n1\n", encoding="utf-8")
     with pytest.raises(
-        DataError, match=r"'table.xls' ends in no form of a table; choose one of '.csv', '.txt', '.tsv'"
+        DataError,
+        match=r"'table.dat' ends in no form of a table that is read here; choose one of '.csv', '.txt', '.tsv'",
     ):
-        read_table(tmp_path / "table.xls")
+        read_table(tmp_path / "table.dat")
+    with pytest.raises(DataError, match=r"'t.XLSX' ends in .*; save it as CSV, or read it in Python, with pandas"):
+        read_table(tmp_path / "t.XLSX")
     (tmp_path / "table.txt").write_text("a\n1\n", encoding="utf-8")
     assert plain(read_table(tmp_path / "table.txt")) == {"a": [1.0]}
 
@@ -120,7 +123,15 @@ def test_an_ending_that_is_no_table(tmp_path):
     with pytest.raises(
         OutputError, match=r"ends in no form of a table; choose '.csv', '.tsv', '.jsonl' and '.parquet'"
     ):
-        write_table(tmp_path / "table.xls", COLUMNS)
+        write_table(tmp_path / "table.dat", COLUMNS)
+    with pytest.raises(OutputError, match=r"choose .* and '.parquet', which spreadsheet programs open"):
+        write_table(tmp_path / "table.xlsx", COLUMNS)
+    with pytest.raises(
+        OutputError, match=r"would be one JSON document; tables are written as JSON lines: choose .jsonl"
+    ):
+        write_table(tmp_path / "table.json", COLUMNS)
+    with pytest.raises(OutputError, match="cells of several kinds, which Parquet cannot hold"):
+        write_table(tmp_path / "table.parquet", {"a": [1, "x"]})
     assert not list(tmp_path.iterdir())
 
 

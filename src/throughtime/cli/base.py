@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from throughtime.errors import OutputError, ParameterError, ThroughtimeError
+from throughtime.errors import DataError, NonFiniteLoss, OutputError, ParameterError, ThroughtimeError
 
 if TYPE_CHECKING:
     from throughtime.cells import Cell
@@ -36,10 +37,16 @@ Column = Annotated[
     str | None, typer.Option(metavar="NAME", help="the texts are tables in CSV; each cell of this column is a document")
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="a model file")]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")]
+Table = Annotated[Path, typer.Argument(metavar="TABLE", help="a table in CSV, TSV, JSON lines or Parquet")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 OwnCells = Annotated[
     list[str] | None,
     typer.Option("--cell", metavar="MODULE:NAME", help="a cell of your own that the model was made with"),
 ]
+
+FOREIGN = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras", ".onnx", ".npz")
+"""Endings of what a model file is not."""
 
 _state = {"debug": False}
 
@@ -95,6 +102,53 @@ def check_apart(written: Sequence[Path | None], read: Sequence[Path | None]) -> 
         raise OutputError(f"{str(twice[0])!r} is named twice, and would be written over; choose another name")
 
 
+def check_model(path: Path) -> None:
+    """Raises :class:`OutputError` unless a model can be written there; to be asked before a training.
+
+    Any name will do, but for the endings of tables and of other libraries' models, as whom nobody could read it.
+    """
+    from throughtime.cli.tables import TABLES
+    from throughtime.files import check_output
+
+    if path.suffix.lower() in (*FOREIGN, *TABLES):
+        name = path.with_suffix(".safetensors").name
+        raise OutputError(
+            f"{path.name!r} would hold a model, which is written as safetensors; choose a name as {name!r}"
+        )
+    check_output(path)
+
+
+@contextlib.contextmanager
+def saving(model: Any, path: Path, columns: Sequence[str] = ()) -> Iterator[None]:
+    """Saves what is learned inside; the last good weights where the training blows up or is interrupted.
+
+    ``columns`` are the names of those that a model of sequences learns from.
+    """
+
+    def save() -> None:
+        if columns:
+            model.name_columns(columns)
+        model.save(path)
+
+    try:
+        yield
+    except (NonFiniteLoss, KeyboardInterrupt):
+        if hasattr(model, "training_"):
+            save()
+            complain(f"the last good weights are in {path}")
+        raise
+    save()
+
+
+@contextlib.contextmanager
+def data_of(path: Path) -> Iterator[None]:
+    """Names the file in the message where its data cannot be used."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{str(path)!r}: {error}") from error
+
+
 def complain(message: str) -> None:
     """A line on standard error."""
     typer.echo(message, err=True)
@@ -102,7 +156,15 @@ def complain(message: str) -> None:
 
 def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
     """The result, as JSON or for people."""
-    typer.echo(json.dumps(result, allow_nan=False) if as_json else text)
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(text)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """The result as one line of JSON."""
+    typer.echo(json.dumps(result, allow_nan=False))
 
 
 def cell_of(name: str) -> str | Cell:
@@ -134,7 +196,7 @@ def load_model(model: Path, own: list[str] | None, given: Sequence[Cell] = (), *
     if kind is not None and type(loaded).__name__ != kind:
         raise ParameterError(
             f"{str(model)!r} holds a {type(loaded).__name__}, and this command is for a {kind}; "
-            f"`throughtime {'predict' if kind == 'TextGenerator' else 'sample'}` is for yours"
+            "`throughtime predict` is for yours"
         )
     return loaded
 

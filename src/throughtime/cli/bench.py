@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from rich.console import Console
 
 from throughtime.benchmark import append, choose, last, measure, show
 from throughtime.benchmark.jobs import Size
+from throughtime.cli.base import print_json
+from throughtime.cli.options import check_count
 from throughtime.files import check_output
 
 ROUNDS: dict[Size, int] = {"quick": 3, "medium": 5, "all": 7}
@@ -19,10 +20,11 @@ ROUNDS: dict[Size, int] = {"quick": 3, "medium": 5, "all": 7}
 
 def run(size: Size, only: str, of_cells: Sequence[str], rounds: int | None, to: Path | None, as_json: bool) -> None:
     """Measures, adds the record to a file if one is named, and prints it."""
+    rounds = ROUNDS[size] if rounds is None else rounds
+    check_count("rounds", rounds, 1)
     jobs = choose(size, of_cells, only)
     if to is not None:
         check_output(to)
-    rounds = ROUNDS[size] if rounds is None else rounds
     record = measure(jobs, rounds=rounds, tell=lambda text: typer.echo(text, err=True))
     if to is not None:
         append(to, record)
@@ -36,6 +38,6 @@ def show_last(path: Path, as_json: bool) -> None:
 
 def _print(record: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(record, allow_nan=False))
+        print_json(record)
     else:
         show(record, Console(highlight=False, markup=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from throughtime.cli.tables import read_text
+from throughtime.cli.tables import TABLES, read_text
 from throughtime.errors import DataError
 
 _COMMENT = re.compile(r"# [^\t=]+ =|# new(doc|par)\b|-DOCSTART-")
@@ -20,8 +20,13 @@ def read_conll(path: Path, encoding: str = "utf-8", *, tagged: bool = True) -> t
     Raises
     ------
     DataError
-        If the file cannot be read, holds no sentence, or a line has a token without a tag.
+        If the file cannot be read, is a table by its ending, holds no sentence, or a line has a token without a tag.
     """
+    if path.suffix.lower() in TABLES and path.suffix.lower() not in (".tsv", ".tab"):
+        raise DataError(
+            f"{path.name!r} is a table by its ending; expected sentences, a token on each line and an empty line "
+            "behind each sentence, in a file such as .conll, .txt or .tsv"
+        )
     lines = read_text(path, encoding).split("\n")
     tokens: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
 
+from throughtime.cli.base import print_json
 from throughtime.cli.report import training_report
 from throughtime.errors import OutputError
 from throughtime.files import check_output
@@ -42,7 +42,7 @@ def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
     samples.write_text("\n".join(shown), encoding="utf-8")
     if as_json:
         report = training_report(model, model_file)
-        typer.echo(json.dumps(report | {"picture": str(picture), "samples": str(samples)}, allow_nan=False))
+        print_json(report | {"picture": str(picture), "samples": str(samples)})
         return
     validation = model.validation_loss_ or model.history_.train_loss
     typer.echo(

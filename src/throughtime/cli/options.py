@@ -50,6 +50,11 @@ def number(kind: type, *, optional: bool = False) -> dict[str, Any]:
     return {"parser": read, "metavar": f"{metavar}|none" if optional else metavar}
 
 
+def check_count(name: str, value: Any, low: int) -> None:
+    """Raises :class:`ParameterError` unless an option is an integer of at least ``low``."""
+    Parameter(None, "", int, low=low).check(name, value)
+
+
 def _option(name: str, parameter: Parameter) -> inspect.Parameter:
     """``--random-state`` is ``--seed`` too; a switch is off until it is named; ``none`` is said for None."""
     flag = "--" + name.replace("_", "-")

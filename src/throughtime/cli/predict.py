@@ -9,8 +9,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, check_apart, command, load_model
+from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, check_apart, command, data_of, load_model
 from throughtime.errors import ParameterError
+
+Columns = Mapping[str, Any]
+Found = tuple[Columns, Columns]
+"""The columns that were given, which answers stand beside, and the answers."""
 
 
 @command
@@ -18,14 +22,18 @@ def predict(
     model: Model,
     data: Annotated[Path, typer.Argument(metavar="NEW", help="new data, in the form of what the model learned from")],
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="where the answers go; else to standard output")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="where the answers go, of a table's rows beside its columns; else they alone to standard output",
+        ),
     ] = None,
     encoding: Encoding = "utf-8",
     own: OwnCells = None,
     as_json: Json = False,
 ) -> None:
     """Forecast, classify or tag new data with a model."""
-    from throughtime.cli.tables import as_csv, check_table, rows_of, write_table
+    from throughtime.cli.tables import as_csv, check_table, holds_text, rows_of, typed, write_table
 
     found = load_model(model, own)
     kind = type(found).__name__
@@ -36,43 +44,58 @@ def predict(
     if to is not None:
         check_table(to)
         check_apart([to], [data, model])
-    columns = PREDICTORS[kind](found, data, encoding)
-    rows = rows_of(columns)
+    given, answers = PREDICTORS[kind](found, data, encoding)
+    rows = rows_of(answers)
     if to is not None:
-        write_table(to, columns)
+        if holds_text(data) and not holds_text(to):
+            given = typed(given)
+        write_table(to, beside(given, answers))
         answer({"rows": len(rows), "to": str(to)}, as_json, f"{to}: {len(rows):,} rows")
         return
-    cells = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
-    answer({"rows": len(rows), "to": None, "columns": cells}, as_json, as_csv(list(columns), rows).rstrip())
+    columns = dict(zip(answers, map(list, zip(*rows, strict=True)), strict=True))
+    answer({"rows": len(rows), "to": None, "columns": columns}, as_json, as_csv(list(answers), rows).rstrip())
 
 
-def _forecast(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
+def beside(given: Columns, answers: Columns) -> Columns:
+    """The columns that were given and those of the answers; one of these whose name is taken ends in ``_predicted``."""
+    found = dict(given)
+    for name, column in answers.items():
+        while name in found:
+            name = f"{name}_predicted"
+        found[name] = column
+    return found
+
+
+def _forecast(model: Any, data: Path, encoding: str) -> Found:
     from throughtime.cli.tables import read_table
 
     fitted = model.fitted_
     as_text = [fact.name for fact in fitted.features.facts if fact.categories]
     if any(isinstance(name, str) for name in fitted.names):
         as_text.append(fitted.roles.series)
-    found: Mapping[str, Any] = model.predict(read_table(data, encoding, as_text))
-    return found
+    table = read_table(data, encoding, as_text)
+    with data_of(data):
+        return {}, model.predict(table)
 
 
-def _classify(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
+def _classify(model: Any, data: Path, encoding: str) -> Found:
     """The label and the probability of each, or the value; of several labels or values a column each."""
     from throughtime.cli.sequences import sequences_of
-    from throughtime.cli.tables import read_table
+    from throughtime.cli.tables import read_cells, typed
 
     names = model.fitted_.names
     if names is None:
         raise ParameterError("the model was not made from a table; apply it in Python, with throughtime.load")
     text = model.fitted_.columns is None
-    sequences = sequences_of(read_table(data, encoding, names if text else ()), list(names), text=text)
-    found = model.predict(sequences)
+    cells = read_cells(data, encoding)
+    with data_of(data):
+        sequences = sequences_of(typed(cells, names if text else ()), list(names), text=text)
+        found = model.predict(sequences)
     if not hasattr(model, "predict_proba"):
-        return _by_column("value", found)
+        return cells, _by_column("value", found)
     chances = model.predict_proba(sequences)
     of_classes = {f"p_{name}": chances[:, place] for place, name in enumerate(model.classes_.tolist())}
-    return {**_by_column("label", found), **of_classes}
+    return cells, {**_by_column("label", found), **of_classes}
 
 
 def _by_column(name: str, found: Any) -> dict[str, Any]:
@@ -82,23 +105,23 @@ def _by_column(name: str, found: Any) -> dict[str, Any]:
     return {f"{name}_{place}": found[:, place] for place in range(found.shape[1])}
 
 
-def _tag(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
+def _tag(model: Any, data: Path, encoding: str) -> Found:
     """A row for each token: its sentence, counted from 1, the token and its tag."""
     from throughtime.cli.conll import read_conll
 
     tokens, _ = read_conll(data, encoding, tagged=False)
     tags = model.predict(tokens)
-    return {
+    return {}, {
         "sentence": [number for number, some in enumerate(tokens, start=1) for _ in some],
         "token": [token for some in tokens for token in some],
         **_by_column("tag", np.concatenate(tags)),
     }
 
 
-PREDICTORS: dict[str, Callable[[Any, Path, str], Mapping[str, Any]]] = {
+PREDICTORS: dict[str, Callable[[Any, Path, str], Found]] = {
     "Forecaster": _forecast,
     "SequenceClassifier": _classify,
     "SequenceRegressor": _classify,
     "SequenceTagger": _tag,
 }
-"""What makes columns of answers from a file of new data, by the kind of model."""
+"""What finds the answers for a file of new data, by the kind of model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from throughtime.cli.base import complain
+from throughtime.cli.base import complain, print_json
 from throughtime.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -77,8 +76,7 @@ def stream_as_json(model: TextGenerator, length: int, prime: Any, options: Mappi
     text = model.generate(length, prime, **options)
     seconds = time.perf_counter() - began
     written = len(model.vocabulary_.encode(text, unknown="skip"))
-    result = {"text": shown + text, "seconds": round(seconds, 4), "symbols_per_second": round(written / seconds, 1)}
-    typer.echo(json.dumps(result, allow_nan=False))
+    print_json({"text": shown + text, "seconds": round(seconds, 4), "symbols_per_second": round(written / seconds, 1)})
 
 
 def samples(
@@ -128,7 +126,7 @@ def _tell_copies(copies: Sequence[bool | None]) -> None:
 def _print_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The texts as an object, and how many are copies."""
     known = [row["copy"] for row in rows if row["copy"] is not None]
-    typer.echo(json.dumps({name: rows, "copies": sum(known) if known else None}, allow_nan=False))
+    print_json({name: rows, "copies": sum(known) if known else None})
 
 
 def _print_texts(texts: Sequence[str]) -> None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, answer, cell_of, check_apart, command
+from throughtime.cli.base import (
+    Encoding,
+    Json,
+    Output,
+    Quiet,
+    Table,
+    answer,
+    cell_of,
+    check_apart,
+    check_model,
+    command,
+    data_of,
+    saving,
+)
 from throughtime.cli.options import with_options
 from throughtime.errors import DataError, ParameterError, known
 from throughtime.parameters import CLASSIFIER, TAGGER
 
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 Columns = Mapping[str, Any]
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
@@ -25,7 +37,7 @@ _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 @command
 @with_options({name: parameter for name, parameter in CLASSIFIER.items() if name not in ("tokens", "class_weight")})
 def classify(
-    data: Annotated[Path, typer.Argument(metavar="TRAIN", help="a table in CSV, TSV, JSON lines or Parquet")],
+    data: Table,
     label: Annotated[str, typer.Option(metavar="COLUMN", help="what is to be found")],
     output: Output,
     text: Annotated[
@@ -39,27 +51,23 @@ def classify(
     **parameters: Any,
 ) -> None:
     """Learn which label a text, or a row of numbers, has."""
-    from throughtime.cli.tables import read_table
-    from throughtime.files import check_output
     from throughtime.sequences import SequenceClassifier
 
-    check_output(output)
     check_apart([output], [data, test])
-    table = read_table(data, encoding, as_text=[label, text])
-    names = [text] if text is not None else [name for name in table if name != label]
-    labels = labels_of(table, label)
+    check_model(output)
     parameters["cell"] = cell_of(parameters["cell"])
     class_weight = "balanced" if balanced else None
     model = SequenceClassifier(**parameters, class_weight=class_weight, verbose=0 if quiet else 1)
-    model.fit(sequences_of(table, names, text=text is not None), labels)
-    model.name_columns(names)
-    model.save(output)
+    model.check()
+    names, sequences, labels = _lesson(data, encoding, label, text)
+    scored = None if test is None else _lesson(test, encoding, label, text, names, labels)
+    with saving(model, output, names), data_of(data):
+        model.fit(sequences, labels)
     report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
-    if test is not None:
-        new = read_table(test, encoding, as_text=[label, text])
-        answers = labels_of(new, label, labels)
-        found = model.score(sequences_of(new, names, text=text is not None), answers)
+    if scored is not None:
+        _, new, answers = scored
+        found = model.score(new, answers)
         values, counts = np.unique(labels, return_counts=True)
         usual = values[counts.argmax()]
         majority = float(np.mean(answers == usual))
@@ -73,7 +81,9 @@ def classify(
 def tag(
     data: Annotated[
         Path,
-        typer.Argument(metavar="TRAIN", help="a token and its tag on each line, an empty line behind each sentence"),
+        typer.Argument(
+            metavar="SENTENCES", help="a token and its tag on each line, an empty line behind each sentence"
+        ),
     ],
     output: Output,
     test: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to score, which is not learned")] = None,
@@ -84,23 +94,43 @@ def tag(
 ) -> None:
     """Learn a tag for each token of a sentence."""
     from throughtime.cli.conll import read_conll
-    from throughtime.files import check_output
     from throughtime.sequences import SequenceTagger
 
-    check_output(output)
     check_apart([output], [data, test])
-    tokens, tags = read_conll(data, encoding)
+    check_model(output)
     parameters["cell"] = cell_of(parameters["cell"])
-    model = SequenceTagger(**parameters, verbose=0 if quiet else 1).fit(tokens, tags)
-    model.save(output)
+    model = SequenceTagger(**parameters, verbose=0 if quiet else 1)
+    model.check()
+    tokens, tags = read_conll(data, encoding)
+    scored = None if test is None else read_conll(test, encoding)
+    with saving(model, output), data_of(data):
+        check_several(itertools.chain(*tags), "the last word of the lines", "tag")
+        model.fit(tokens, tags)
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
-    if test is not None:
-        found = model.report(*read_conll(test, encoding))
+    if scored is not None:
+        found = model.report(*scored)
         report |= {"accuracy": found.accuracy, "baseline": found.baseline}
         report |= {"f1": None if found.names is None else found.names.f1}
         words += f"\n{test}:\n{found}"
     answer(report, as_json, words)
+
+
+def _lesson(
+    path: Path, encoding: str, label: str, text: str | None, names: list[str] | None = None, learned: Any = None
+) -> tuple[list[str], Any, Any]:
+    """The columns that are read, the sequences in them, and their labels.
+
+    ``names`` and ``learned`` are the columns and labels of what was learned, where this is scored.
+    """
+    from throughtime.cli.tables import read_table
+
+    table = read_table(path, encoding, as_text=[label, text])
+    with data_of(path):
+        labels = labels_of(table, label, learned)
+        if names is None:
+            names = [text] if text is not None else [name for name in table if name != label]
+        return names, sequences_of(table, names, text=text is not None), labels
 
 
 def labels_of(table: Columns, label: str, learned: Any = None) -> Any:
@@ -109,15 +139,24 @@ def labels_of(table: Columns, label: str, learned: Any = None) -> Any:
     Raises
     ------
     DataError
-        If one is missing, or is text where integers were learned.
+        If one is missing, all to be learned are the same, or one is text where integers were learned.
     """
     values = texts_of(table, label, "label")
+    if learned is None:
+        check_several(values, f"column {label!r}", "label")
     other = [row for row, value in enumerate(values, start=1) if not _WHOLE.fullmatch(value)]
     if learned is not None and learned.dtype.kind == "i" and other:
         value = values[other[0] - 1]
         raise DataError(f"column {label!r}, row {other[0]}: {value!r} is no whole number, as all labels learned are")
     text = bool(other) if learned is None else learned.dtype.kind != "i"
     return np.array(values) if text else np.array(values).astype(np.int64)
+
+
+def check_several(answers: Iterable[str], where: str, what: str) -> None:
+    """Raises :class:`DataError` unless there are two different ones; ``where`` and ``what`` they are, for messages."""
+    different = set(answers)
+    if len(different) == 1:
+        raise DataError(f"{where} holds one {what} only, {different.pop()!r}; at least two are needed")
 
 
 def texts_of(table: Columns, name: str, what: str) -> list[str]:
@@ -136,14 +175,37 @@ def texts_of(table: Columns, name: str, what: str) -> list[str]:
 
 
 def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
-    """The texts of one column, or the numbers of some: ``[N, T]``."""
-    from throughtime.series.tables import numbers
+    """The texts of one column, or the numbers of some: ``[N, T]``.
 
+    Raises
+    ------
+    DataError
+        If there is no such column, a cell is missing, or is no number.
+    ParameterError
+        If there is no column of numbers.
+    """
     if text:
         return texts_of(table, names[0], "text")
     if not names:
         raise ParameterError("there is no column besides the label; name the one with the texts (--text)")
-    return np.stack([numbers(column_of(table, name), name) for name in names], axis=1)
+    return np.stack([numbers_of(table, name) for name in names], axis=1)
+
+
+def numbers_of(table: Columns, name: str) -> Any:
+    """The numbers of a column.
+
+    Raises
+    ------
+    DataError
+        If a cell is none, or one is missing.
+    """
+    from throughtime.series.tables import numbers
+
+    found = numbers(column_of(table, name), name)
+    missing = np.flatnonzero(np.isnan(found))
+    if len(missing):
+        raise DataError(f"column {name!r}, row {missing[0] + 1}: the number is missing")
+    return found
 
 
 def column_of(table: Columns, name: str) -> Any:

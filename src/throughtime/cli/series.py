@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, answer, cell_of, check_apart, command, complain
-from throughtime.cli.options import with_options
-from throughtime.errors import NonFiniteLoss
+from throughtime.cli.base import (
+    Encoding,
+    Json,
+    Output,
+    Quiet,
+    Table,
+    answer,
+    cell_of,
+    check_apart,
+    check_model,
+    command,
+    data_of,
+    saving,
+)
+from throughtime.cli.options import check_count, number, with_options
+from throughtime.errors import DataError, OutputError, known
 from throughtime.parameters import FORECASTER
 
 if TYPE_CHECKING:
-    from throughtime.series import Scores
+    from throughtime.series import Forecaster, Scores
+    from throughtime.series.panel import Panel
 
 _OWN = ("target", "past", "future", "static", "quantiles")
 
@@ -28,64 +43,116 @@ def _several(meaning: str) -> Any:
 @command
 @with_options({name: parameter for name, parameter in FORECASTER.items() if name not in _OWN})
 def forecast(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="a table in CSV, TSV, JSON lines or Parquet")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")],
+    data: Table,
+    output: Output,
     target: Annotated[Names, _several("column that is forecast")] = None,
     past: Annotated[Names, _several("column that is known up to now")] = None,
     future: Annotated[Names, _several("column that is known ahead")] = None,
     static: Annotated[Names, _several("column that does not change within a series")] = None,
     quantile: Annotated[
         list[float] | None,
-        typer.Option(help="level that is forecast; may be given several times", show_default="0.1 0.9"),
+        typer.Option(
+            help="level that is forecast; may be given several times", show_default="0.1 0.9", **number(float)
+        ),
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="where the forecast goes")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="where a picture of it goes")] = None,
-    folds: Annotated[int, typer.Option(help="forecasts of the past that are judged, each by a network of its own")] = 0,
+    folds: Annotated[
+        int, typer.Option(help="forecasts of the past that are judged, each by a network of its own", **number(int))
+    ] = 0,
     encoding: Encoding = "utf-8",
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")] = False,
+    quiet: Quiet = False,
     **parameters: Any,
 ) -> None:
     """Forecast the next values of one or many series, beside forecasts that need no network."""
     from throughtime.cli.tables import check_table, read_table, write_table
-    from throughtime.files import check_output
     from throughtime.series import Forecaster
 
-    for path in (output, *([plot] if plot else [])):
-        check_output(path)
+    check_apart([output, to, plot], [data])
+    check_model(output)
     if to is not None:
         check_table(to)
-    check_apart([output, to, plot], [data])
+    if plot is not None:
+        _check_picture(plot)
+    check_count("folds", folds, 0)
     parameters["cell"] = cell_of(parameters["cell"])
     columns = {"target": target, "past": past, "future": future, "static": static}
     parameters |= {name: found[0] if found and len(found) == 1 else found for name, found in columns.items()}
     if quantile:
         parameters["quantiles"] = tuple(quantile)
     model = Forecaster(**parameters, verbose=0 if quiet else 1)
+    model.check()
     table = read_table(data, encoding, as_text=[parameters["series"]])
-    if to is not None or plot is not None:
-        model.check_ahead(table)
-    try:
-        model.fit(table)
-    except (NonFiniteLoss, KeyboardInterrupt):
-        if hasattr(model, "training_"):
-            model.save(output)
-            complain(f"the last good weights are in {output}")
-        raise
-    model.save(output)
+    with data_of(data):
+        panel = model._read(table)
+        _check_room(model, panel, folds, ahead=to is not None or plot is not None)
+    with saving(model, output), data_of(data):
+        model.fit_panel(panel)
     if to is not None:
         write_table(to, model.predict())
     if plot is not None:
         _draw(model, plot)
-    scores = model.backtest(folds=folds).scores if folds else model.evaluate()
-    held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
-    last = f"the last steps of each series{', which were not learned' if held_out else ''}"
-    judged = f"{folds} forecasts of the past" if folds else last
+    judged, scores = _judged(model, folds)
     answer(
         {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **score_report(scores)},
         as_json,
         f"{output}: {judged}:\n{scores}",
     )
+
+
+def _judged(model: Forecaster, folds: int) -> tuple[str, Scores]:
+    """What is judged, in words, and how well it was forecast."""
+    if folds:
+        return f"{folds} forecasts of the past", model.backtest(folds=folds).scores
+    held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
+    return f"the last steps of each series{', which were not learned' if held_out else ''}", model.evaluate()
+
+
+def _check_room(model: Forecaster, panel: Panel, folds: int, *, ahead: bool) -> None:
+    """Raises :class:`DataError` where a forecast or a score that is asked for could not be made after the training.
+
+    ``ahead`` says that a forecast is asked for, which needs what is known ahead.
+    """
+    from throughtime.series.lesson import prepare
+
+    h = model.horizon
+    judged = f"--folds {folds} with --horizon {h} judges"
+    for series in panel:
+        if ahead:
+            model._check_ahead(panel, series)
+        if len(series) <= folds * h:
+            raise DataError(
+                f"{series.called} has {len(series)} steps, and {judged} {folds * h}, with what is learned before them; "
+                "give more of it, or fewer folds"
+            )
+    if model.context is not None:  # a score needs a season before it, even where the network reads less
+        prepare(type(model)(**{**model.get_params(), "context": None}), panel, lambda _: None)
+    for behind in range(h, (folds + 1) * h, h):
+        try:
+            prepare(model, panel.without_last(behind, h), lambda _: None)
+        except DataError as error:
+            raise DataError(f"{judged} the last {behind} steps, before which too little is left: {error}") from error
+
+
+def _check_picture(path: Path) -> None:
+    """Raises :class:`OutputError` unless matplotlib can write a picture of this ending there."""
+    from matplotlib.figure import Figure
+
+    from throughtime.files import check_output
+
+    check_output(path)
+    figure, ending = Figure(), path.suffix.lower()
+    figure.text(0, 0, "0")
+    forms = [f".{form}" for form in sorted(figure.canvas.get_supported_filetypes())]
+    if ending not in forms:
+        raise OutputError(f"{path.name!r} ends in no form of a picture; choose one of {known(forms)}")
+    try:
+        figure.savefig(io.BytesIO(), format=ending[1:])
+    except Exception as error:  # what a form needs besides matplotlib, such as LaTeX
+        raise OutputError(
+            f"{path.name!r} cannot be drawn here: {error}; choose another ending, such as .png"
+        ) from error
 
 
 def score_report(scores: Scores) -> dict[str, Any]:

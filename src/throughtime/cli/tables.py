@@ -31,16 +31,43 @@ def read_table(path: Path, encoding: str = "utf-8", as_text: Collection[str | No
     DataError
         If the file cannot be read or is no such table.
     """
+    return typed(read_cells(path, encoding), as_text)
+
+
+def read_cells(path: Path, encoding: str = "utf-8") -> Columns:
+    """The columns of a file, by its ending, as they stand there: cells of CSV and TSV are text.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_table` does.
+    """
     kind = _kind(path)
     if kind not in _WRITERS:
-        raise DataError(f"{path.name!r} ends in no form of a table; choose one of {known(_ENDINGS)}")
-    if not path.is_file():
-        raise DataError(f"there is no file {str(path)!r}")
+        hint = (
+            "save it as CSV, or read it in Python, with pandas"
+            if kind in WORKBOOKS
+            else f"choose one of {known(ENDINGS)}"
+        )
+        raise DataError(f"{path.name!r} ends in no form of a table that is read here; {hint}")
     if kind == "parquet":
         return _read_parquet(path)
     text = read_text(path, encoding)
-    columns = _read_json(text, path) if kind == "jsonl" else _read_csv(text, path, "\t" if kind == "tsv" else None)
-    return {name: _texts(values) if name in as_text else _typed(values) for name, values in columns.items()}
+    return _read_json(text, path) if kind == "jsonl" else _read_csv(text, path, "\t" if kind == "tsv" else None)
+
+
+def typed(cells: Mapping[str, Any], as_text: Collection[str | None] = ()) -> Columns:
+    """Columns of cells that were read; those that hold nothing but numbers are numbers, except ``as_text``.
+
+    Those of Parquet have a type already.
+    """
+
+    def column(name: str, values: Any) -> Any:
+        if not isinstance(values, list):
+            return values
+        return _texts(values) if name in as_text else _typed(values)
+
+    return {name: column(name, values) for name, values in cells.items()}
 
 
 def read_text(path: Path, encoding: str) -> str:
@@ -51,6 +78,7 @@ def read_text(path: Path, encoding: str) -> str:
     DataError
         If the file cannot be read, or is no text in this encoding.
     """
+    _check_there(path)
     try:
         return path.read_text(encoding=encoding.replace("utf-8", "utf-8-sig"))
     except (UnicodeDecodeError, LookupError) as error:
@@ -59,10 +87,20 @@ def read_text(path: Path, encoding: str) -> str:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
 
 
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"there is no file {str(path)!r}")
+
+
+def holds_text(path: Path) -> bool:
+    """Whether all cells of such a file are text."""
+    return _kind(path) in ("csv", "tsv")
+
+
 def _kind(path: Path) -> str:
     """What a file is, by its ending; ``csv`` where there is none, and the ending itself where it is not known."""
     ending = path.suffix.lower()
-    return _ENDINGS.get(ending, ending) if ending else "csv"
+    return ENDINGS.get(ending, ending) if ending else "csv"
 
 
 def _read_csv(text: str, path: Path, delimiter: str | None) -> Columns:
@@ -95,7 +133,9 @@ def _read_json(text: str, path: Path) -> Columns:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise DataError(f"{str(path)!r}, line {number}: no JSON: {error}") from None
+            raise DataError(
+                f"{str(path)!r}, line {number}: no JSON: {error}; expected JSON lines, an object on each line"
+            ) from None
         if not isinstance(row, dict):
             raise DataError(f'{str(path)!r}, line {number}: each line should be a JSON object, such as {{"y": 1.5}}')
         rows.append(row)
@@ -106,6 +146,7 @@ def _read_json(text: str, path: Path) -> Columns:
 
 
 def _read_parquet(path: Path) -> Columns:
+    _check_there(path)
     parquet = _pyarrow()
     try:
         table = parquet.read_table(path)
@@ -164,8 +205,13 @@ def rows_of(columns: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
 
 def check_table(path: Path) -> None:
     """Raises :class:`OutputError` unless a table can be written there; to be asked before long work."""
+    if path.suffix.lower() == ".json":
+        raise OutputError(f"{path.name!r} would be one JSON document; tables are written as JSON lines: choose .jsonl")
     if _kind(path) not in _WRITERS:
-        raise OutputError(f"{path.name!r} ends in no form of a table; choose {known(f'.{kind}' for kind in _WRITERS)}")
+        hint = ", which spreadsheet programs open" if _kind(path) in WORKBOOKS else ""
+        raise OutputError(
+            f"{path.name!r} ends in no form of a table; choose {known(f'.{kind}' for kind in _WRITERS)}{hint}"
+        )
     if _kind(path) == "parquet":
         _pyarrow()
     check_output(path)
@@ -193,11 +239,17 @@ def _as_parquet(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
 
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
     sink = pyarrow.BufferOutputStream()
-    _pyarrow().write_table(pyarrow.table(dict(zip(names, columns, strict=True))), sink)
+    try:
+        table = pyarrow.table(dict(zip(names, columns, strict=True)))
+    except (TypeError, ValueError) as error:
+        raise OutputError(
+            f"a column has cells of several kinds, which Parquet cannot hold ({error}); choose .jsonl"
+        ) from None
+    _pyarrow().write_table(table, sink)
     return bytes(sink.getvalue())
 
 
-_ENDINGS = {
+ENDINGS = {
     ".csv": "csv",
     ".txt": "csv",
     ".tsv": "tsv",
@@ -208,6 +260,13 @@ _ENDINGS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+"""The forms of tables."""
+
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+"""Tables that are not read."""
+
+TABLES = (*(ending for ending in ENDINGS if ending != ".txt"), *WORKBOOKS)
+"""Endings of what is nothing but a table."""
 
 _WRITERS: Mapping[str, Callable[[Sequence[str], Sequence[Sequence[Any]]], bytes]] = {
     "csv": lambda names, rows: as_csv(names, rows).encode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,20 +16,24 @@ from throughtime.cli.base import (
     Json,
     Lines,
     Model,
+    Output,
     OwnCells,
+    Quiet,
     Sentences,
     Texts,
     Unknown,
     answer,
     cell_of,
+    check_model,
     command,
     complain,
     load_model,
     named_options,
+    saving,
 )
 from throughtime.cli.options import number, with_options
 from throughtime.cli.report import in_words, training_report
-from throughtime.errors import NonFiniteLoss, OutputError, ParameterError
+from throughtime.errors import OutputError, ParameterError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
 if TYPE_CHECKING:
@@ -58,7 +63,7 @@ def _split(lines: bool, sentences: bool) -> Split:
 @with_options(PARAMETERS)
 def train(
     texts: Texts,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")],
+    output: Output,
     encoding: Encoding = "utf-8",
     lines: Lines = False,
     sentences: Sentences = False,
@@ -68,15 +73,13 @@ def train(
         typer.Option("--from", metavar="MODEL", help="go on with what this model has learned (fine-tuning)"),
     ] = None,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")] = False,
+    quiet: Quiet = False,
     *,
     context: typer.Context,
     **parameters: Any,
 ) -> None:
     """Learn to write from text. Several files, and the files of a folder, are separate documents."""
-    from throughtime.files import check_output
-
-    check_output(output)
+    check_model(output)
     target = output.resolve()
     sources = [Path(name).resolve() for name in texts if name != "-"]
     if target in sources or (target.exists() and any(target.is_relative_to(s) for s in sources)):
@@ -84,15 +87,9 @@ def train(
     split = _split(lines, sentences)
     parameters["cell"] = cell_of(parameters["cell"])
     model = _learner(start, parameters, named_options(context, parameters), verbose=0 if quiet else 1)
-    try:
-        given = _sources(texts, encoding, model.level, cut=split is not None or column is not None)
+    given = _sources(texts, encoding, model.level, cut=split is not None or column is not None)
+    with saving(model, output):
         model.fit(given, encoding=encoding, split=split, column=column)
-    except (NonFiniteLoss, KeyboardInterrupt):
-        if hasattr(model, "training_"):
-            model.save(output)
-            complain(f"the last good weights are in {output}")
-        raise
-    model.save(output)
     report = training_report(model, output)
     answer(report, as_json, f"{output}: {in_words(report)}")
 
@@ -165,12 +162,7 @@ def sample(
         raise ParameterError("--interactive asks for beginnings, so that --prime has no meaning; leave it out")
     given = named_options(context, {"temperature": list(temperature), **choices})
     if choices["greedy"] and beams is None:
-        for name in [*(["count"] if count != 1 else []), *given]:
-            if name not in ("greedy", "repetition_penalty"):
-                flag = "--" + name.replace("_", "-")
-                raise ParameterError(
-                    f"--greedy always takes the likeliest symbol, so that {flag} has no meaning; leave it out"
-                )
+        _check_greedy([*(["count"] if count != 1 else []), *given])
     if len(temperature) > 1 and (rank or beams is not None or interactive):
         raise ParameterError("several temperatures are for samples; with --rank, --beams and --interactive give one")
     generator = load_model(model, own, kind="TextGenerator")
@@ -194,6 +186,16 @@ def sample(
         view.stream_as_json(generator, length, start, one, prime)
     else:
         view.stream(generator, length, start, one, prime)
+
+
+def _check_greedy(given: Iterable[str]) -> None:
+    """Raises :class:`ParameterError` where an option is given that draws among symbols."""
+    for name in given:
+        if name not in ("greedy", "repetition_penalty"):
+            flag = "--" + name.replace("_", "-")
+            raise ParameterError(
+                f"--greedy always takes the likeliest symbol, so that {flag} has no meaning; leave it out"
+            )
 
 
 @command

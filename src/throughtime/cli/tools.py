@@ -63,7 +63,7 @@ def bench(
         list[str] | None, typer.Option("--cell", metavar="NAME", help="rows of this cell; may be given several times")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(help="how often each has its turn; 3, 5 or 7 where it is not said")
+        int | None, typer.Option(help="how often each has its turn; 3, 5 or 7 where it is not said", **number(int))
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to which the record is added")] = None,
     shown: Annotated[
@@ -86,7 +86,9 @@ def bench(
 def demo(
     to: Annotated[Path, typer.Option(help="the folder to write into")] = Path("throughtime-demo"),
     minutes: Annotated[float, typer.Option(help="time to train", **number(float))] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", "--random-state", **number(int))] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", "--random-state", help="the same seed, the same beginning", **number(int))
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Watch a network learn to write from the Python language reference."""
