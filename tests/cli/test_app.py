@@ -22,7 +22,7 @@ def last_line(result):
 def test_train_leaves_the_model_that_the_library_makes(cli, text, tmp_path):
     result = cli("train", text, "-o", "model.safetensors", *SMALL)
     assert result.exit_code == 0
-    fitted().save(tmp_path / "expected")
+    fitted().save(tmp_path / "expected", notes=load("model.safetensors").notes_)
     assert (tmp_path / "model.safetensors").read_bytes() == (tmp_path / "expected").read_bytes()
 
 

@@ -343,7 +343,7 @@ def test_the_next_command_is_not_debugged_too(cli, files):
 
 
 def test_a_training_that_blows_up_leaves_the_last_good_model(cli, files, tmp_path):
-    options = ["--cell", "elman-relu", "--optimizer", "sgd", "--learning-rate", "100", "--clip-norm", "none", "-q"]
+    options = ["--cell", "elman-relu", "--optimizer", "sgd", "--learning-rate", "1e20", "--clip-norm", "none", "-q"]
     result = cli("train", "text.txt", "-o", "m", "--json", *SMALL, *options)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -351,4 +351,4 @@ def test_a_training_that_blows_up_leaves_the_last_good_model(cli, files, tmp_pat
     assert kept == "the last good weights are in m"
     assert error.startswith("NonFiniteLoss: step ")
     assert "Try a smaller learning_rate, or clip_norm" in error
-    assert load(tmp_path / "m").history_.loss
+    assert len(load(tmp_path / "m").history_.rollback_steps) == 10

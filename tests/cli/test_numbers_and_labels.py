@@ -57,7 +57,7 @@ def test_forecast_is_what_the_library_forecasts(cli, sales, tmp_path):
         verbose=0,
     )
     table = read_table(sales)
-    expected.fit(table).save(tmp_path / "expected")
+    expected.fit(table).save(tmp_path / "expected", notes=load(tmp_path / "m").notes_)
     assert (tmp_path / "m").read_bytes() == (tmp_path / "expected").read_bytes()
     found = read_table(tmp_path / "f.csv")
     assert list(found) == ["shop", "month", "sales", "sales_0.1", "sales_0.9"]
@@ -301,9 +301,10 @@ def test_what_was_learned_before_an_interruption_is_kept(cli, sales, reviews, se
     def run(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Training, "run", run)
+    monkeypatch.setattr(Training, "_loop", run)
     result = cli(name, *words[name], "-o", "m", *QUICK)
-    assert (result.exit_code, result.stderr) == (130, "the last good weights are in m\ninterrupted\n")
+    saved = "saved after 0 steps; `throughtime resume m` goes on from there\n"
+    assert (result.exit_code, result.stderr) == (130, f"{saved}interrupted\n")
     new = sentences if name == "tag" else sales if name == "forecast" else reviews
     assert cli("predict", "m", new).exit_code == 0
 

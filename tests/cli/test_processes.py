@@ -51,7 +51,7 @@ def test_an_error_is_one_sentence_and_with_debug_a_traceback(throughtime):
 
 def test_a_training_that_blows_up_says_so_and_nothing_else(throughtime, tmp_path):
     """Neither NumPy's warnings nor a traceback."""
-    options = ["--cell", "elman-relu", "--optimizer", "sgd", "--learning-rate", "100", "--clip-norm", "none", "-q"]
+    options = ["--cell", "elman-relu", "--optimizer", "sgd", "--learning-rate", "1e20", "--clip-norm", "none", "-q"]
     broken = throughtime("train", "-", "-o", "m", *SMALL, *options, stdin=TEXT)
     assert broken.returncode == 1
     kept, error = broken.stderr.splitlines()

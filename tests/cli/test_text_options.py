@@ -88,7 +88,7 @@ def last_line(result):
 def test_train_leaves_the_model_that_the_library_makes(cli, file, tmp_path, text, given, options, cut):
     report = last_line(cli("train", file(text), "-o", "found", "--json", *SMALL, *given))
     model = small(**options).fit(text, **cut)
-    model.save(tmp_path / "expected")
+    model.save(tmp_path / "expected", notes=load(tmp_path / "found").notes_)
     assert (tmp_path / "found").read_bytes() == (tmp_path / "expected").read_bytes()
     assert (report["ngram_order"], report["ngram_loss"], report["ngram_counted"]) == model.baseline_
 
@@ -123,7 +123,7 @@ def test_train_goes_on_with_what_a_model_has_learned(cli, file, model, tmp_path)
     options = ["--json", "--max-steps", 10]
     assert "the vocabulary grows by " in cli("train", file(more), "--from", model, "-o", "found", *options).stderr
     expected = load(model).set_params(warm_start=True, verbose=0, max_steps=10, learning_rate=None).fit(more)
-    expected.save(tmp_path / "expected")
+    expected.save(tmp_path / "expected", notes=load(tmp_path / "found").notes_)
     assert (tmp_path / "found").read_bytes() == (tmp_path / "expected").read_bytes()
 
 

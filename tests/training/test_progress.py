@@ -82,7 +82,12 @@ def test_why_it_stopped_is_said(capsys):
 def a_run(step, max_steps=10):
     history = History(4, loss=[0.5] * step)
     return SimpleNamespace(
-        step=step, seconds=2.0 * step, symbols=100 * step, history=history, plan=SimpleNamespace(max_steps=max_steps)
+        step=step,
+        first_step=0,
+        seconds=2.0 * step,
+        symbols_per_second=50.0,
+        history=history,
+        plan=SimpleNamespace(max_steps=max_steps),
     )
 
 

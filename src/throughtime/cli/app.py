@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from throughtime.cli import predict, sequences, series, text, tools
+from throughtime.cli import predict, resume, sequences, series, text, tools
 from throughtime.cli.base import app
 
-__all__ = ["app", "predict", "sequences", "series", "text", "tools"]
+__all__ = ["app", "predict", "resume", "sequences", "series", "text", "tools"]

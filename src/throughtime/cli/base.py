@@ -6,14 +6,16 @@ import contextlib
 import functools
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from throughtime.errors import DataError, NonFiniteLoss, OutputError, ParameterError, ThroughtimeError
+from throughtime.errors import DataError, OutputError, ParameterError, ThroughtimeError
 
 if TYPE_CHECKING:
     from throughtime.cells import Cell
@@ -51,6 +53,10 @@ FOREIGN = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras", ".onnx"
 _state = {"debug": False}
 
 
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM came."""
+
+
 @app.callback(invoke_without_command=True)
 def _common(
     context: typer.Context,
@@ -70,13 +76,15 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapped(**arguments: Any) -> None:
+        before = signal.signal(signal.SIGTERM, _terminate)
         try:
             function(**arguments)
         except typer.Exit:
             raise
-        except KeyboardInterrupt:
-            complain("interrupted")
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            terminated = isinstance(error, Terminated)
+            complain("terminated" if terminated else "interrupted")
+            raise typer.Exit(143 if terminated else 130) from None
         except BrokenPipeError:  # the reader of our output, such as head, has seen enough
             sys.stderr.close()
             raise typer.Exit(0) from None
@@ -90,8 +98,14 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
                 f"unexpected {type(error).__name__}: {error}; `throughtime --debug ...` shows where, please report it"
             )
             raise typer.Exit(1) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return app.command()(wrapped)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def check_apart(written: Sequence[Path | None], read: Sequence[Path | None]) -> None:
@@ -116,28 +130,6 @@ def check_model(path: Path) -> None:
             f"{path.name!r} would hold a model, which is written as safetensors; choose a name as {name!r}"
         )
     check_output(path)
-
-
-@contextlib.contextmanager
-def saving(model: Any, path: Path, columns: Sequence[str] = ()) -> Iterator[None]:
-    """Saves what is learned inside; the last good weights where the training blows up or is interrupted.
-
-    ``columns`` are the names of those that a model of sequences learns from.
-    """
-
-    def save() -> None:
-        if columns:
-            model.name_columns(columns)
-        model.save(path)
-
-    try:
-        yield
-    except (NonFiniteLoss, KeyboardInterrupt):
-        if hasattr(model, "training_"):
-            save()
-            complain(f"the last good weights are in {path}")
-        raise
-    save()
 
 
 @contextlib.contextmanager

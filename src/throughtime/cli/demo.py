@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from throughtime.cli.base import print_json
 from throughtime.cli.report import training_report
+from throughtime.cli.training import Job, learn
 from throughtime.errors import OutputError
 from throughtime.files import check_output
 from throughtime.inspection.plots import save_history
@@ -20,6 +22,11 @@ def language_reference() -> str:
     from pydoc_data.topics import topics
 
     return "\n\n".join(text for _, text in sorted(topics.items()))
+
+
+def job(model: TextGenerator, data: list[str], options: dict[str, Any]) -> Job:
+    """Learns from the language reference, whatever is named."""
+    return Job("demo", [], {}, lambda resume: model.fit(language_reference(), resume=resume))
 
 
 def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
@@ -35,8 +42,7 @@ def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
         check_output(path)
     model_file, picture, samples = paths
     typer.echo(f"A network learns to write from the Python language reference, for {minutes:g} min.", err=True)
-    model.fit(language_reference())
-    model.save(model_file)
+    learn(model, model_file, job(model, [], {}))
     save_history(model.history_, picture)
     shown = [f"--- after {steps_in_words(step)} ---\n{text}\n" for step, text in model.samples_]
     samples.write_text("\n".join(shown), encoding="utf-8")

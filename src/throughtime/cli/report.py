@@ -23,7 +23,7 @@ def training_report(model: TextGenerator, output: Path) -> dict[str, Any]:
         "symbols": model.symbols_,
         "steps": run.step,
         "seconds": round(run.seconds, 3),
-        "symbols_per_second": round(run.symbols / run.seconds, 1),
+        "symbols_per_second": round(run.symbols_per_second, 1),
         "train_loss": history.train_loss,
         "validation_loss": validation,
         "bits_per_symbol": loss / math.log(2),
@@ -80,6 +80,28 @@ def evaluation_in_words(score: Evaluation, counted: Baseline | None) -> str:
             f"an n-gram model of order {counted.order} counted on {part}the baseline"
         )
     return words
+
+
+def outcome(model: Any, output: Path) -> dict[str, Any]:
+    """What any training came to, for other programs."""
+    return {
+        "model": str(output),
+        "steps": model.training_.step,
+        "seconds": round(model.training_.seconds, 3),
+        "train_loss": model.history_.train_loss,
+        "validation_loss": model.validation_loss_,
+        "unit": model.history_.unit,
+    }
+
+
+def outcome_in_words(model: Any) -> str:
+    """The same in one line."""
+    from throughtime.training.history import steps_in_words
+
+    loss = model.validation_loss_
+    scored = "" if loss is None else f"validation {loss:.4g}, "
+    steps = steps_in_words(model.training_.step)
+    return f"{scored}training {model.history_.train_loss:.4g} ({model.history_.unit}) after {steps}"
 
 
 def about(model: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -23,11 +23,15 @@ from throughtime.cli.base import (
     check_model,
     command,
     data_of,
-    saving,
 )
 from throughtime.cli.options import with_options
+from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn, the_one
 from throughtime.errors import DataError, ParameterError, known
 from throughtime.parameters import CLASSIFIER, TAGGER
+
+if TYPE_CHECKING:
+    from throughtime.sequences import SequenceClassifier, SequenceTagger
+    from throughtime.training import Resume
 
 Columns = Mapping[str, Any]
 
@@ -46,6 +50,8 @@ def classify(
     test: Annotated[Path | None, typer.Option(metavar="FILE", help="a table to score, which is not learned")] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="rare labels count as much as frequent ones")] = False,
     encoding: Encoding = "utf-8",
+    checkpoint_every: CheckpointEvery = "60s",
+    save_error: SaveError = "go-on",
     as_json: Json = False,
     quiet: Quiet = False,
     **parameters: Any,
@@ -59,10 +65,11 @@ def classify(
     class_weight = "balanced" if balanced else None
     model = SequenceClassifier(**parameters, class_weight=class_weight, verbose=0 if quiet else 1)
     model.check()
-    names, sequences, labels = _lesson(data, encoding, label, text)
+    lesson = names, _, labels = _lesson(data, encoding, label, text)
     scored = None if test is None else _lesson(test, encoding, label, text, names, labels)
-    with saving(model, output, names), data_of(data):
-        model.fit(sequences, labels)
+    options = {"encoding": encoding, "label": label, "text": text}
+    given = job_of_classify(model, [str(data)], options, lesson)
+    learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
     if scored is not None:
@@ -88,6 +95,8 @@ def tag(
     output: Output,
     test: Annotated[Path | None, typer.Option(metavar="FILE", help="a file to score, which is not learned")] = None,
     encoding: Encoding = "utf-8",
+    checkpoint_every: CheckpointEvery = "60s",
+    save_error: SaveError = "go-on",
     as_json: Json = False,
     quiet: Quiet = False,
     **parameters: Any,
@@ -103,9 +112,8 @@ def tag(
     model.check()
     tokens, tags = read_conll(data, encoding)
     scored = None if test is None else read_conll(test, encoding)
-    with saving(model, output), data_of(data):
-        check_several(itertools.chain(*tags), "the last word of the lines", "tag")
-        model.fit(tokens, tags)
+    given = job_of_tag(model, [str(data)], {"encoding": encoding}, (tokens, tags))
+    learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
     if scored is not None:
@@ -114,6 +122,36 @@ def tag(
         report |= {"f1": None if found.names is None else found.names.f1}
         words += f"\n{test}:\n{found}"
     answer(report, as_json, words)
+
+
+def job_of_classify(model: SequenceClassifier, data: list[str], options: dict[str, Any], lesson: Any = None) -> Job:
+    """Learns labels from a table, or the lesson that was read from it.
+
+    ``options`` are the encoding, and the columns of the label and the text.
+    """
+    path = the_one(data)
+    names, sequences, labels = lesson or _lesson(path, **options)
+
+    def fit(resume: Resume | None) -> None:
+        with data_of(path):
+            model.fit(sequences, labels, resume=resume)
+
+    return Job("classify", data, options, fit, names)
+
+
+def job_of_tag(model: SequenceTagger, data: list[str], options: dict[str, Any], lesson: Any = None) -> Job:
+    """Learns tags from a file, or the tokens and tags that were read from it; ``options`` are the encoding."""
+    from throughtime.cli.conll import read_conll
+
+    path = the_one(data)
+    tokens, tags = lesson or read_conll(path, options["encoding"])
+
+    def fit(resume: Resume | None) -> None:
+        with data_of(path):
+            check_several(itertools.chain(*tags), "the last word of the lines", "tag")
+            model.fit(tokens, tags, resume=resume)
+
+    return Job("tag", data, options, fit)
 
 
 def _lesson(

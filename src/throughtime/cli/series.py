@@ -21,15 +21,16 @@ from throughtime.cli.base import (
     check_model,
     command,
     data_of,
-    saving,
 )
 from throughtime.cli.options import check_count, number, with_options
+from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn, the_one
 from throughtime.errors import DataError, OutputError, known
 from throughtime.parameters import FORECASTER
 
 if TYPE_CHECKING:
     from throughtime.series import Forecaster, Scores
     from throughtime.series.panel import Panel
+    from throughtime.training import Resume
 
 _OWN = ("target", "past", "future", "static", "quantiles")
 
@@ -61,12 +62,14 @@ def forecast(
         int, typer.Option(help="forecasts of the past that are judged, each by a network of its own", **number(int))
     ] = 0,
     encoding: Encoding = "utf-8",
+    checkpoint_every: CheckpointEvery = "60s",
+    save_error: SaveError = "go-on",
     as_json: Json = False,
     quiet: Quiet = False,
     **parameters: Any,
 ) -> None:
     """Forecast the next values of one or many series, beside forecasts that need no network."""
-    from throughtime.cli.tables import check_table, read_table, write_table
+    from throughtime.cli.tables import check_table, write_table
     from throughtime.series import Forecaster
 
     check_apart([output, to, plot], [data])
@@ -83,12 +86,11 @@ def forecast(
         parameters["quantiles"] = tuple(quantile)
     model = Forecaster(**parameters, verbose=0 if quiet else 1)
     model.check()
-    table = read_table(data, encoding, as_text=[parameters["series"]])
+    panel = _panel(model, data, encoding)
     with data_of(data):
-        panel = model._read(table)
         _check_room(model, panel, folds, ahead=to is not None or plot is not None)
-    with saving(model, output), data_of(data):
-        model.fit_panel(panel)
+    given = job(model, [str(data)], {"encoding": encoding}, panel)
+    learn(model, output, given, every=checkpoint_every, on_error=save_error)
     if to is not None:
         write_table(to, model.predict())
     if plot is not None:
@@ -99,6 +101,26 @@ def forecast(
         as_json,
         f"{output}: {judged}:\n{scores}",
     )
+
+
+def job(model: Forecaster, data: list[str], options: dict[str, Any], panel: Panel | None = None) -> Job:
+    """Learns to forecast from a table, or the panel that was read from it; ``options`` are the encoding."""
+    path = the_one(data)
+
+    def fit(resume: Resume | None) -> None:
+        read = _panel(model, path, options["encoding"]) if panel is None else panel
+        with data_of(path):
+            model.fit_panel(read, resume)
+
+    return Job("forecast", data, options, fit)
+
+
+def _panel(model: Forecaster, path: Path, encoding: str) -> Panel:
+    from throughtime.cli.tables import read_table
+
+    table = read_table(path, encoding, as_text=[model.series])
+    with data_of(path):
+        return model._read(table)
 
 
 def _judged(model: Forecaster, folds: int) -> tuple[str, Scores]:

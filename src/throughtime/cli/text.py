@@ -29,16 +29,17 @@ from throughtime.cli.base import (
     complain,
     load_model,
     named_options,
-    saving,
 )
 from throughtime.cli.options import number, with_options
 from throughtime.cli.report import in_words, training_report
+from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn
 from throughtime.errors import OutputError, ParameterError
 from throughtime.parameters import PARAMETERS, SAMPLING
 
 if TYPE_CHECKING:
     from throughtime.text import Baseline, TextGenerator
     from throughtime.text.documents import Split
+    from throughtime.training import Resume
 
 
 def _sources(texts: list[str], encoding: str, level: str, cut: bool) -> list[Any]:
@@ -72,6 +73,8 @@ def train(
         Path | None,
         typer.Option("--from", metavar="MODEL", help="go on with what this model has learned (fine-tuning)"),
     ] = None,
+    checkpoint_every: CheckpointEvery = "60s",
+    save_error: SaveError = "go-on",
     as_json: Json = False,
     quiet: Quiet = False,
     *,
@@ -87,11 +90,20 @@ def train(
     split = _split(lines, sentences)
     parameters["cell"] = cell_of(parameters["cell"])
     model = _learner(start, parameters, named_options(context, parameters), verbose=0 if quiet else 1)
-    given = _sources(texts, encoding, model.level, cut=split is not None or column is not None)
-    with saving(model, output):
-        model.fit(given, encoding=encoding, split=split, column=column)
+    given = job(model, texts, {"encoding": encoding, "split": split, "column": column})
+    learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report = training_report(model, output)
     answer(report, as_json, f"{output}: {in_words(report)}")
+
+
+def job(model: TextGenerator, texts: list[str], options: dict[str, Any]) -> Job:
+    """Learns to write; ``options`` are the encoding, how the text is split, and the column of tables."""
+    cut = options["split"] is not None or options["column"] is not None
+
+    def fit(resume: Resume | None) -> None:
+        model.fit(_sources(texts, options["encoding"], model.level, cut), **options, resume=resume)
+
+    return Job("train", texts, options, fit)
 
 
 def _learner(start: Path | None, parameters: dict[str, Any], given: dict[str, Any], verbose: int) -> Any:

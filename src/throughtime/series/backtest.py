@@ -59,7 +59,7 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
         _check_lengths(panel, behind + model.horizon, 1 if refit else model.season_ + 1)
         judged: TrainedForecaster = model
         if refit:
-            anew = type(model)(**{**model.get_params(), "verbose": 0})
+            anew = type(model)(**{**model.get_params(), "verbose": 0, "callbacks": ()})
             judged = anew.fit_panel(panel.without_last(behind + model.horizon, model.horizon))
         model._say(f"fold {fold + 1} of {folds}")
         found.append(_forecasts(judged, panel, behind, of_fit=refit or of_fit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -203,11 +203,13 @@ class ModelCheckpoint(Callback):
     path : path of the model file
     every : int or str, default "60s"
         Steps, or seconds as in ``"30s"``, between two savings.
-    on_error : {"go on", "stop"}, default "go on"
+    on_error : {"go-on", "stop"}, default "go-on"
         What is done where the file cannot be written, such as on a full disk. The one that was there stays whole: the
         training goes on, and says so, or it ends.
     notes : mapping or None, default None
         What else the file is to hold; see ``model.save``.
+    meanwhile : mapping or None, default None
+        Further notes, as long as the training lasts.
 
     Raises
     ------
@@ -222,27 +224,53 @@ class ModelCheckpoint(Callback):
         path: str | os.PathLike[str],
         every: int | str = "60s",
         *,
-        on_error: str = "go on",
+        on_error: str = "go-on",
         notes: Mapping[str, Any] | None = None,
+        meanwhile: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.every = every
         self.steps, self.seconds = interval(every)
-        if on_error not in ("go on", "stop"):
-            raise ParameterError(f"on_error must be 'go on' or 'stop', got {on_error!r}")
+        if on_error not in ("go-on", "stop"):
+            raise ParameterError(f"on_error must be 'go-on' or 'stop', got {on_error!r}")
         self.on_error = on_error
         self.notes = notes
+        self.meanwhile = meanwhile or {}
         self._lock = files.OutputLock(path)
         self._last_step, self._last_time = 0, 0.0
 
-    def on_start(self, run: Training) -> None:
+    def lock(self) -> None:
+        """Keeps other processes from training into the file, which the training does by itself when it begins.
+
+        Raises
+        ------
+        OutputError
+            If one does so already.
+        """
         self._lock.acquire()
+
+    def unlock(self) -> None:
+        """Ends what ``lock`` began."""
+        self._lock.release()
+
+    def save(self, run: Training) -> None:
+        """Saves now.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        self._last_step, self._last_time = run.step, time.monotonic()
+        run.save(self.path, notes={**(self.notes or {}), **self.meanwhile})
+
+    def on_start(self, run: Training) -> None:
+        self.lock()
         try:
-            self._save(run.save)
+            self.save(run)
         except OutputError:
-            self._lock.release()
+            self.unlock()
             raise
-        self._saved(run)
 
     def on_step(self, run: Training) -> None:
         if self.steps is None:
@@ -251,9 +279,8 @@ class ModelCheckpoint(Callback):
             due = run.step - self._last_step >= self.steps or run.step < self._last_step
         if not due:
             return
-        self._saved(run)
         try:
-            self._save(run.save)
+            self.save(run)
         except OutputError as error:
             if self.on_error == "stop":
                 raise
@@ -261,19 +288,13 @@ class ModelCheckpoint(Callback):
 
     def on_end(self, run: Training) -> None:
         if not run.completed:
-            self._lock.release()
+            self.unlock()
 
     def on_fitted(self, model: Any) -> None:
         try:
-            self._save(model.save)
+            model.save(self.path, notes=self.notes)
         finally:
-            self._lock.release()
-
-    def _save(self, save: Callable[..., None]) -> None:
-        save(self.path, notes=self.notes)
-
-    def _saved(self, run: Training) -> None:
-        self._last_step, self._last_time = run.step, time.monotonic()
+            self.unlock()
 
 
 def interval(every: int | str) -> tuple[int | None, float]:

@@ -114,6 +114,8 @@ class Training:
         self.save = save
         self.step = 0
         self.symbols = 0
+        self.first_step, self.first_symbols = 0, 0
+        """Where it began, which is not at 0 where it goes on with another training."""
         self.seconds = 0.0
         self.stopped: str | None = None
         self.trouble = ""
@@ -125,16 +127,21 @@ class Training:
         steps."""
         self.between_steps = True
         """Whether all figures are those of one moment, so that another training can go on from there."""
+        self.ended = False
         self.completed = False
         """Whether it came to its end without an error."""
         self._state: NetworkState = {}
-        self._resumed_at = 0
         self._interruption: BaseException | None = None
         self._total: Weights = {}
         """The sum of the weights that are averaged over, and how many they are."""
         self._averaged = 0
         self._best: Weights = {}
         """The weights of the best validation, where there is a patience."""
+
+    @property
+    def symbols_per_second(self) -> float:
+        """How fast it goes; 0 before the first step."""
+        return (self.symbols - self.first_symbols) / self.seconds if self.seconds else 0.0
 
     def stop(self, reason: str) -> None:
         """Ends the training after this step."""
@@ -151,7 +158,7 @@ class Training:
         """Goes on from where another training was, before ``run``; the history is that training's."""
         self.snapshots = list(snapshots) or [now]
         self._go_to(now)
-        self._resumed_at = self.step
+        self.first_step, self.first_symbols = self.step, self.symbols
 
     def run(self, source: Endless) -> None:
         """Trains until the plan, a callback, or the patience ends it.
@@ -176,6 +183,7 @@ class Training:
             self.network.engine.forget()
             self.before = None
             self.seconds = time.perf_counter() - began
+            self.ended = True
             self._tell(Callback.on_end)
 
     def _loop(self, source: Endless, began: float) -> None:
@@ -292,7 +300,7 @@ class Training:
 
     def _group_size(self, most: int) -> int:
         """How many steps to do in one call: never past the end, the next validation or snapshot, or a callback."""
-        if self.step == self._resumed_at:  # what comes first is seen at once
+        if self.step == self.first_step:  # what comes first is seen at once
             return 1
         if any(callback.every_step and type(callback).on_step is not Callback.on_step for callback in self.callbacks):
             return 1

@@ -48,6 +48,8 @@ class Progress(Callback):
     def __init__(self, sample: Callable[[], str] | None = None) -> None:
         self.sample = sample
         self.samples: list[tuple[int, str]] = []
+        self._skipped = 0
+        """Samples that are not shown, as the training that this one goes on with has shown them."""
         self._next_line = 0.0
         self._console: Any = None
         self._bar: Any = None
@@ -58,6 +60,7 @@ class Progress(Callback):
 
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._next_line = time.monotonic() + LINE_EVERY
+        self._skipped = sum(0 < part * run.plan.max_steps <= run.first_step for part in SAMPLES_AT)
         notebook = self._console.is_jupyter and find_spec("ipywidgets") is not None  # which rich needs there
         if notebook or (self._console.is_terminal and not self._console.is_jupyter):
             columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
@@ -70,7 +73,7 @@ class Progress(Callback):
             self._bar.update(self._bar.task_ids[0], completed=run.step, figures=_figures(run))
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY
-            left = run.seconds / run.step * (run.plan.max_steps - run.step)
+            left = run.seconds / max(1, run.step - run.first_step) * (run.plan.max_steps - run.step)
             self._say(f"step {run.step:,} of {run.plan.max_steps:,}: {_figures(run)}, {clock(left)} left")
         if self.sample is not None and self._sample_is_due(run):
             text = self.sample()
@@ -94,7 +97,7 @@ class Progress(Callback):
             self._say(f"stopped: {run.stopped}")
 
     def _sample_is_due(self, run: Training) -> bool:
-        taken = len(self.samples)
+        taken = self._skipped + len(self.samples)
         ends = run.plan.max_steps if run.stopped is None else run.step  # the clock may end it early
         return taken < len(SAMPLES_AT) and run.step >= SAMPLES_AT[taken] * ends
 
@@ -116,10 +119,9 @@ def say(text: str) -> None:
 def _figures(run: Training) -> str:
     recent = run.history.loss[-RECENT:]
     loss = sum(recent) / len(recent)
-    rate = run.symbols / run.seconds if run.seconds else 0
     if run.history.unit == NATS:
-        return f"loss {loss:.3f}, {loss / math.log(2):.2f} bits, {rate:,.0f} symbols/s"
-    return f"loss {loss:.4f}, {rate:,.0f} places/s"
+        return f"loss {loss:.3f}, {loss / math.log(2):.2f} bits, {run.symbols_per_second:,.0f} symbols/s"
+    return f"loss {loss:.4f}, {run.symbols_per_second:,.0f} places/s"
 
 
 def clock(seconds: float) -> str:

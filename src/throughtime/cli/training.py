@@ -1,0 +1,145 @@
+"""What the commands that train share: nothing is lost where they end before their time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from throughtime.cli.base import Terminated, complain
+from throughtime.errors import NonFiniteLoss, ParameterError
+from throughtime.training import Callback, ModelCheckpoint, Resume, Training
+from throughtime.training.history import steps_in_words
+
+CheckpointEvery = Annotated[
+    str,
+    typer.Option(
+        metavar="N|SECONDSs", help="steps, or seconds as in 30s, between two savings while the training lasts"
+    ),
+]
+SaveError = Annotated[
+    Literal["go-on", "stop"], typer.Option(help="what is done where the model cannot be saved, as on a full disk")
+]
+
+
+class Job(NamedTuple):
+    """A training that can be begun, and gone on with by ``resume``.
+
+    Parameters
+    ----------
+    command : str
+    data : sequence of str
+        The files that are read.
+    options : mapping
+        How they are read, as JSON can tell it.
+    fit : callable
+        Reads them and trains, anew or from where a file's training stood.
+    columns : sequence of str
+        The names of those that a model of sequences learns from.
+    """
+
+    command: str
+    data: Sequence[str]
+    options: Mapping[str, Any]
+    fit: Callable[[Resume | None], Any]
+    columns: Sequence[str] = ()
+
+
+class _Naming(Callback):
+    """Tells a model the names of its columns."""
+
+    every_step = False
+
+    def __init__(self, model: Any, columns: Sequence[str]) -> None:
+        self.model, self.columns = model, columns
+
+    def on_start(self, run: Training) -> None:
+        if self.columns:
+            self.model.name_columns(self.columns)
+
+
+def learn(
+    model: Any, path: Path, job: Job, *, every: str = "60s", on_error: str = "go-on", resume: Resume | None = None
+) -> None:
+    """Does the job, and saves the model: before, while and after it is trained, and where the training is broken off.
+
+    Raises
+    ------
+    OutputError
+        If another process trains into the same file, or it cannot be written.
+    NonFiniteLoss
+        If the training blew up for good; the last good weights are saved.
+    KeyboardInterrupt
+        If it was interrupted; it is saved so that ``resume`` can go on with it.
+    """
+    notes = {"command": {"name": job.command, "options": dict(job.options)}}
+    read = [name if name == "-" else str(Path(name).resolve()) for name in job.data]
+    checkpoint = ModelCheckpoint(path, every, on_error=on_error, notes=notes, meanwhile={"data": read})
+    checkpoint.lock()
+    before = model.callbacks
+    model.set_params(callbacks=[_Naming(model, job.columns), checkpoint, *before])
+    try:
+        with interruptible(model):
+            job.fit(resume)
+    except NonFiniteLoss:
+        model.save(path, notes=notes)
+        complain(f"the last good weights are in {path}")
+        raise
+    except KeyboardInterrupt:
+        run: Training | None = vars(model).get("training_")
+        if run is not None and run.between_steps and not run.completed:
+            checkpoint.save(run)
+            complain(f"saved after {steps_in_words(run.step)}; `throughtime resume {path}` goes on from there")
+        raise
+    finally:
+        checkpoint.unlock()
+        model.set_params(callbacks=before)
+
+
+def the_one(data: Sequence[str]) -> Path:
+    """The path of the only file.
+
+    Raises
+    ------
+    ParameterError
+        If there are several.
+    """
+    if len(data) != 1:
+        raise ParameterError(f"it learns from one file, got {len(data)}")
+    return Path(data[0])
+
+
+@contextlib.contextmanager
+def interruptible(model: Any) -> Iterator[None]:
+    """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        run: Training | None = vars(model).get("training_")
+        if run is None or run.ended or handled:
+            raise error
+        handled.append(number)
+        signal.signal(signal.SIGINT, leave)
+        signal.signal(signal.SIGTERM, leave)
+        run.interrupt(error)
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h\n")  # a bar hides the cursor
+            sys.stderr.flush()
+        os._exit(128 + number)
+
+    handled: list[int] = []
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
