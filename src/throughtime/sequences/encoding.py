@@ -52,15 +52,6 @@ class Encoding(ABC):
         """How many numbers the network takes at each step."""
         return 1
 
-    @property
-    def size(self) -> int:
-        """How many different tokens are told apart."""
-        return 1
-
-    def tokens(self, values: Array) -> Array:
-        """The number of the token at each step, ``[S]``, for values of ``rows``."""
-        return np.zeros(len(values), np.int64)
-
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """For a model file."""
@@ -164,17 +155,11 @@ class Alphabet(Encoding):
         unknown = len(self.known)
         return np.array([self.places.get(symbol, unknown) for symbol in row])
 
-    @property
-    def size(self) -> int:
-        return len(self.known) + 1
-
-    def tokens(self, values: Array) -> Array:
-        return values
-
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
+        size = len(self.known) + 1
         if embedding_size:
-            return [Embedding(self.size, embedding_size)], embedding_size
-        return [OneHot(self.size)], self.size
+            return [Embedding(size, embedding_size)], embedding_size
+        return [OneHot(size)], size
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "known": list(self.known)}
@@ -212,15 +197,8 @@ class Features(Encoding):
         )
 
     @property
-    def size(self) -> int:
-        return len(self.known) + 1
-
-    @property
     def width(self) -> int:
         return len(self.known)
-
-    def tokens(self, values: Array) -> Array:
-        return np.asarray(values[:, 0])
 
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
         if not embedding_size:

@@ -19,13 +19,13 @@ from throughtime.layers.pool import KINDS
 from throughtime.learner import Learner
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
-from throughtime.sequences.baselines import baseline, most_frequent
+from throughtime.sequences.baselines import FrequentTags, baseline
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
 from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
 from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
-from throughtime.sequences.targets import Answers
+from throughtime.sequences.targets import Answers, Labels
 from throughtime.training import Batches, History
 from throughtime.training.progress import Progress
 
@@ -70,8 +70,9 @@ class SequenceLearner(Learner):
     ) -> None:
         """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
         given, seed = self.get_params(), random.seed_of(self.random_state)
-        encoding, learned, held_out = self._parts(task, seed)
+        encoding, learned, held_out, symbols = self._parts(task, seed)
         answers = answers_of(learned)
+        tagged = isinstance(learned.answers, Rows) and isinstance(answers, Labels)
         sizes = sizes_of(given, len(learned))
         cell = resolve_cell(given["cell"], given["activation"])
         net = network(
@@ -97,14 +98,14 @@ class SequenceLearner(Learner):
                 columns=task.read.columns,
                 names=task.read.names,
                 baseline=baseline(learned, held_out or learned, answers),
-                frequent=most_frequent(learned, encoding, answers),
+                frequent=FrequentTags.of(symbols, learned.answers.values) if tagged else None,
             )
         )
         scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
         self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent)
 
-    def _parts(self, task: Task, seed: int) -> tuple[Encoding, Lesson, Lesson | None]:
-        """What is learned and what is held out, in the encoding that the former alone decides."""
+    def _parts(self, task: Task, seed: int) -> tuple[Encoding, Lesson, Lesson | None, Symbols | None]:
+        """What is learned and what is held out, in the encoding that the former alone decides; the symbols of that."""
         content = task.read.content
         every = None if isinstance(content, Rows) else Alphabet.every(content)
         rows = numbers_of(task.read) if every is None else every.rows(task.read)
@@ -112,13 +113,14 @@ class SequenceLearner(Learner):
         share = float(self.get_params()["validation"])
         learned, held_out = (lesson.merged() if self.merges else lesson).split(share, seed)
         if every is None:
-            return Numbers.of(learned), learned, held_out
-        encoding = self._encoding(every.symbols(learned.rows))
+            return Numbers.of(learned), learned, held_out, None
+        symbols = every.symbols(learned.rows)
+        encoding = self._encoding(symbols)
 
         def encoded(part: Lesson) -> Lesson:
             return replace(part, rows=encoding.rows(Read(every.symbols(part.rows))))
 
-        return encoding, encoded(learned), None if held_out is None else encoded(held_out)
+        return encoding, encoded(learned), None if held_out is None else encoded(held_out), symbols
 
     def _encoding(self, symbols: Symbols) -> Encoding:
         """That of the symbols that are learned."""

@@ -290,10 +290,9 @@ class SequenceTagger(SequenceLearner):
 
     def _guessed(self, found: Read) -> list[Any]:
         """The tag that each token had most often, of all steps."""
-        encoding, frequent = self.fitted_.encoding, self.fitted_.frequent
+        frequent = self.fitted_.frequent
         assert frequent is not None
-        tokens = encoding.tokens(encoding.rows(found).values)
-        return list(self.classes_[frequent[tokens]].tolist())
+        return list(self.classes_[frequent.guess(found)].tolist())
 
 
 def _are_words(X: Any) -> bool:
