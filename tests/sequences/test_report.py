@@ -112,7 +112,8 @@ def test_the_baseline_knows_no_token_that_is_held_out():
 
 
 def test_a_tag_that_was_never_seen_counts_as_missed():
-    seen = tagger().report([["in"]], [["strange"]])
+    with pytest.warns(UserWarning, match="never seen in training"):
+        seen = tagger().report([["in"]], [["strange"]])
     assert seen.accuracy == 0
     assert seen.tags["strange"] == Score(0.0, 0.0, 1)
 

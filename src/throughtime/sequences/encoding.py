@@ -13,7 +13,7 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, DataTypeError
 from throughtime.layers import Dense, Embedding, Layer, OneHot
-from throughtime.sequences.inputs import Read
+from throughtime.sequences.inputs import Read, count_of, short
 from throughtime.sequences.rows import Lesson, Rows
 
 MOST_SYMBOLS = 8_000
@@ -69,10 +69,19 @@ class Scale:
 
     @classmethod
     def of(cls, values: Array, weights: Array) -> Scale:
-        """That of values ``[S, D]`` that count as often as ``weights [S]`` say."""
+        """That of values ``[S, D]`` that count as often as ``weights [S]`` say.
+
+        Raises
+        ------
+        DataError
+            If a square of them is beyond the largest number.
+        """
         shares = (weights / weights.sum())[:, None]
         mean = (shares * values).sum(axis=0)
-        spread = np.sqrt((shares * (values - mean) ** 2).sum(axis=0))
+        with np.errstate(over="ignore"):
+            spread = np.sqrt((shares * (values - mean) ** 2).sum(axis=0))
+        if not np.isfinite(spread).all():
+            raise DataError(f"numbers as large as {np.abs(values).max():.0e} cannot be standardised; divide them first")
         constant = spread <= 1e-12 * np.abs(mean)
         return cls(mean, np.where(constant | (spread == 0), 1.0, spread))
 
@@ -101,7 +110,8 @@ class Numbers(Encoding):
         found = numbers_of(read)
         features = found.values.shape[1]
         if features != self.width:
-            raise DataError(f"X has {features} features at each step, but this model learned from {self.width}")
+            given = count_of(features, "feature")
+            raise DataError(f"X has {given} at each step, but this model learned from {self.width}")
         return found
 
     def scaled(self, rows: Rows) -> Rows:
@@ -223,7 +233,7 @@ def features(token: Hashable) -> list[str]:
     ['=Paris', '^p', '^pa', '^par', 's$', 'is$', 'ris$', '#Aa']
     """
     if not isinstance(token, str):
-        raise DataTypeError(f"characters=True needs tokens that are strings, got {token!r}")
+        raise DataTypeError(f"characters=True needs tokens that are strings, got {short(token)}")
     low = token.lower()
     return [f"={token}", *(f"^{low[:n]}" for n in (1, 2, 3)), *(f"{low[-n:]}$" for n in (1, 2, 3)), f"#{shape(token)}"]
 

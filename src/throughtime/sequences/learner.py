@@ -21,7 +21,7 @@ from throughtime.network import Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.baselines import FrequentTags, baseline
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
-from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
+from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read, short
 from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
@@ -51,7 +51,7 @@ class SequenceLearner(Learner):
         check_level(given.get("level", "char"))
         check_truncating(given.get("truncating", "pre"))
         if given.get("pooling", "last") not in KINDS:
-            raise ParameterError(f"pooling must be one of {known(KINDS)}, got {given['pooling']!r}")
+            raise ParameterError(f"pooling must be one of {known(KINDS)}, got {short(given['pooling'])}")
         return super().check()
 
     # ------------------------------------------------------------------ learning
