@@ -62,6 +62,14 @@ def test_other_tags_have_no_names(tags):
     assert report([tags], [tags], tags).names is None
 
 
+def test_tags_that_are_written_alike_have_a_row_each():
+    lines = str(report([[1, 1, "1"]], [["1", 1, "1"]], [1, 1, 1])).splitlines()
+    assert [line.split() for line in lines[1:3]] == [
+        ["1", "0.500", "1.000", "0.667", "1"],
+        ["1", "1.000", "0.500", "0.667", "2"],
+    ]
+
+
 def test_several_at_once_by_hand():
     found, tags = np.array([[1, 0], [1, 1], [0, 0]]), np.array([[1, 0], [0, 1], [0, 1]])
     seen = report_of_several(found, tags)

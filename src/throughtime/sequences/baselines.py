@@ -25,7 +25,7 @@ class Guess:
     guess : str
         What is guessed, in words.
     score : float
-        As ``score`` of the estimator.
+        As ``score`` of the estimator, which leaves ``class_weight`` out.
     loss : float
         As the losses of the history.
     """
@@ -71,8 +71,11 @@ class FrequentTags:
         return np.array([self.others.get(token, self.otherwise) for token in chain.from_iterable(read.content)])
 
 
-def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Guess:
-    """The majority, or the mean, of ``learned``, as it does on ``scored``."""
+def baseline(learned: Lesson, scored: Lesson, answers: Answers, of_classes: Array | None = None) -> Guess:
+    """The majority, or the mean, of ``learned``, as it does on ``scored``.
+
+    ``of_classes [K]`` is the part of the weights that counts for the loss alone.
+    """
     given, weights = _flat(learned)
     found, counts = _flat(scored)
     o = _constant(answers, given, weights)
@@ -81,8 +84,10 @@ def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Guess:
         PlainEngine("float64"), outputs, answers.targets(found)[None], counts[None], needs_gradient=False
     )
     if isinstance(answers, Labels):
-        guess = short(answers.classes.tolist()[o.argmax()])
-        return Guess(guess, float(np.average(found == o.argmax(), weights=counts)), loss)
+        if of_classes is not None:
+            weights, counts = weights / of_classes[given], counts / of_classes[found]
+        usual = np.bincount(given, weights).argmax()
+        return Guess(short(answers.classes[usual]), float(np.average(found == usual, weights=counts)), loss)
     if isinstance(answers, Several):
         right = (found == (o > 0)).all(axis=1)
         return Guess("what most have of each label", float(np.average(right, weights=counts)), loss)

@@ -22,7 +22,7 @@ from throughtime.sequences.targets import (
     read_labels,
     read_weights,
     warn_of_unseen,
-    weights_of_rows,
+    weights_of_classes,
 )
 
 
@@ -249,8 +249,10 @@ class SequenceClassifier(SequenceLearner):
         found, labels, weights = found.those(counted), labels[counted], weights[counted]
         answers = Several(labels.shape[1]) if labels.ndim == 2 else Labels(classes_of(labels))
         labels = answers.ids(labels)
-        weights = weights * weights_of_rows(self.class_weight, answers, labels, weights)
-        self._learn(optimizer, spent, Task(found, labels, weights), lambda lesson: answers)
+        of_classes = weights_of_classes(self.class_weight, answers, labels, weights)
+        if of_classes is not None:
+            weights = weights * of_classes[labels]
+        self._learn(optimizer, spent, Task(found, labels, weights, of_classes), lambda lesson: answers)
         return self
 
     def _keep(self, fitted: Fitted) -> None:

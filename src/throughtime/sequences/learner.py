@@ -36,6 +36,8 @@ class Task(NamedTuple):
     read: Read
     given: Any
     weights: Array
+    of_classes: Array | None = None
+    """The part of the weights that is a class's, ``[K]``."""
 
 
 class SequenceLearner(Learner):
@@ -97,7 +99,7 @@ class SequenceLearner(Learner):
                 sizes=sizes,
                 columns=task.read.columns,
                 names=task.read.names,
-                baseline=baseline(learned, held_out or learned, answers),
+                baseline=baseline(learned, held_out or learned, answers, task.of_classes),
                 frequent=FrequentTags.of(symbols, learned.answers.values) if tagged else None,
             )
         )

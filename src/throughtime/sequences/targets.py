@@ -351,10 +351,10 @@ def read_weights(sample_weight: Any, rows: int) -> Array:
     return weights
 
 
-def weights_of_rows(class_weight: Any, answers: Labels | Several, ids: Array, weights: Array) -> Array:
-    """How much rows count for their classes, ``[N]``; see the parameter ``class_weight``.
+def weights_of_classes(class_weight: Any, answers: Labels | Several, ids: Array, weights: Array) -> Array | None:
+    """How much each class counts, ``[K]``, None where all count 1; see the parameter ``class_weight``.
 
-    ``ids [N]`` are the numbers of their classes, ``weights [N]`` how much they count for themselves.
+    ``ids [N]`` are the numbers of the rows' classes, ``weights [N]`` how much rows count for themselves.
 
     Raises
     ------
@@ -362,12 +362,12 @@ def weights_of_rows(class_weight: Any, answers: Labels | Several, ids: Array, we
         If it is neither None, "balanced", nor a dict from classes to numbers above 0; or several classes may hold.
     """
     if class_weight is None:
-        return np.ones(len(ids))
+        return None
     if isinstance(answers, Several):
         raise ParameterError("class_weight is for one class a row; where several may hold, use sample_weight")
     if isinstance(class_weight, str) and class_weight == "balanced":
         counted = np.bincount(ids, weights, answers.size)
-        return np.asarray((counted.sum() / answers.size / counted)[ids])
+        return np.asarray(counted.sum() / answers.size / counted)
     if not isinstance(class_weight, Mapping):
         raise ParameterError(f"class_weight must be None, 'balanced' or a dict, got {short(class_weight)}")
     labels = answers.classes.tolist()
@@ -377,4 +377,4 @@ def weights_of_rows(class_weight: Any, answers: Labels | Several, ids: Array, we
             raise ParameterError(f"class_weight names {short(label)}, which is no class of y; it has {classes}")
         if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not 0 < weight < np.inf:
             raise ParameterError(f"class_weight must be numbers above 0, got {short(weight)} for {short(label)}")
-    return np.array([float(class_weight.get(label, 1.0)) for label in labels])[ids]
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])
