@@ -60,6 +60,7 @@ LABELS = ["a", "b", "a"]
             "row 1 of X must hold numbers: step 0 has the text 'x'; with tokens=True",
         ),
         (list(np.arange(3)), "X must hold sequences, but row 0 is 0. Reshape your data"),
+        ([[1, 2], [3, 10**400], [5, 6]], "row 1 of X must hold numbers: step 1 has 10*\\.\\.\\. .int too large"),
         ([None, "ab", "c"], "X must hold sequences, but row 0 is None$"),
         ([[[1]], [[1]], [[1, 2]]], "row 0 of X has 1 feature at each step, row 2 has 2; they must agree"),
         (
@@ -111,6 +112,7 @@ def test_tokens_that_are_none(X, message):
         (["a", None, "b"], r"y contains None \(row 1\), which is no label"),
         (["a", np.nan, "b"], r"y contains nan \(row 1\), which is no label"),
         (["a", "b", ""], r"y contains '' \(row 2\), which is no label"),
+        (np.zeros((3, 0)), r"y must be labels \[N\], or 0s and 1s \[N, K\], got the shape \[3, 0\]"),
         (np.array(["a", "", "b"]), r"y contains '' \(row 1\), which is no label"),
         (pd.Series(["a", "", "b"]), r"y contains '' \(row 1\), which is no label"),
         (pd.Series(["a", pd.NA, "b"], dtype="string"), r"y contains <NA> \(row 1\), which is no label"),

@@ -108,7 +108,7 @@ class SequenceClassifier(SequenceLearner):
     classes_ : ``[K]``
         The labels, in the order of ``predict_proba``; where several may hold, their numbers.
     n_features_in_ : int
-        Steps of a sequence, where it learned from a 2-D array; another number is refused then.
+        Steps of a sequence, where all had as many, of one number each; an array of another length is refused then.
     feature_names_in_ : ``[T]``
         Names of the columns, where it learned from a table.
     network_ : Network

@@ -307,7 +307,7 @@ def _converted(values: Array, what: str, axes: Axes, names: Sequence[str] | None
             raise DataError(f"{what} must hold numbers: {where} has the text {short(value)}{hint}")
         try:
             found[place] = value
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             where = _where(place, axes, names)
             raise DataTypeError(f"{what} must hold numbers: {where} has {short(value)} ({error})") from None
     return found

@@ -100,7 +100,7 @@ class SequenceRegressor(SequenceLearner):
     Attributes
     ----------
     n_features_in_ : int
-        Steps of a sequence, where it learned from a 2-D array; another number is refused then.
+        Steps of a sequence, where all had as many, of one number each; an array of another length is refused then.
     feature_names_in_ : ``[T]``
         Names of the columns, where it learned from a table.
     network_ : Network

@@ -54,7 +54,8 @@ class Report:
     accuracy : float
         The share of steps that are right; where several tags may hold, right in all.
     baseline : float or None
-        The accuracy of giving each token the tag that it had most often in training; None where several may hold.
+        The accuracy of giving each token the tag that it had most often in training, and to one that was not seen there
+        the most frequent of all; None where several may hold.
     names : Score or None
         Of names that were found whole, with the right type; None where tags are not those of names, such as ``B-PER``.
     types : mapping of type to Score

@@ -100,6 +100,10 @@ class SequenceTagger(SequenceLearner):
     ----------
     classes_ : ``[K]``
         The tags, in the order of ``predict_proba``; where several may hold, their numbers.
+    n_features_in_ : int
+        Steps of a sequence, where all had as many, of one number each; an array of another length is refused then.
+    feature_names_in_ : ``[T]``
+        Names of the columns, where it learned from a table.
     network_ : Network
     history_ : History
         Loss, validation, learning rate and gradient norm, step by step.

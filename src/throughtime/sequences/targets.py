@@ -190,7 +190,7 @@ def read_labels(y: Any, bounds: Array | None = None) -> Array:
         message = "A column-vector y was passed when a 1d array was expected; its one column is taken"
         warnings.warn(message, category, stacklevel=3)
         labels = labels[:, 0]
-    if labels.ndim not in (1, 2) or not len(labels):
+    if labels.ndim not in (1, 2) or 0 in labels.shape:
         raise DataError(f"y must be labels [N], or 0s and 1s [N, K], got the shape {list(labels.shape)}")
     _check_labels(labels, bounds)
     if labels.ndim == 2:
@@ -259,8 +259,10 @@ def _check_labels(labels: Array, bounds: Array | None) -> None:
     kind = labels.dtype.kind
     if kind == "c":
         raise DataError(f"Complex data not supported: y is {labels.dtype}")
-    for place in np.argwhere(_are_none(labels)):
-        raise DataError(f"y contains {short(labels[tuple(place)])} ({_where(place, bounds)}), which is no label")
+    missing = np.argwhere(_are_none(labels))
+    if len(missing):
+        shown = short(labels[tuple(missing[0])])
+        raise DataError(f"y contains {shown} ({_where(missing[0], bounds)}), which is no label")
     if kind == "f" and (labels != np.round(labels)).any():
         raise DataError("Unknown label type: continuous. y holds fractions; a regressor predicts those")
 
@@ -298,10 +300,10 @@ def _where(place: Array, bounds: Array | None) -> str:
 def _zeros_and_ones(labels: Array, bounds: Array | None) -> Array:
     numeric = labels.dtype.kind in "biufO"
     strange = np.argwhere((labels != 0) & (labels != 1)) if numeric else np.zeros((1, 2), np.int64)
-    for place in strange:
+    if len(strange):
         raise DataError(
             f"Unknown label type: y of shape {list(labels.shape)} must be 0s and 1s, one column for each label; "
-            f"{_where(place, bounds)} is {short(labels[tuple(place)])}"
+            f"{_where(strange[0], bounds)} is {short(labels[tuple(strange[0])])}"
         )
     return labels.astype(np.int64)
 
