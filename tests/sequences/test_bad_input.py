@@ -32,7 +32,7 @@ LABELS = ["a", "b", "a"]
     [
         (TABLE, "X must hold numbers: row 1, column 'name' has the text 'Anna'"),
         (np.array([["1", "2"]] * 3), "X must hold numbers: row 0, column 0 has the text"),
-        ([[1, 2], [3, "x"], [5, 6]], "row 1 of X must hold numbers: step 1 has the text 'x'; with tokens=True strings"),
+        ([[1, 2], [3, "x"], [5, 6]], "row 1 of X must hold numbers: step 1 has the text 'x'; a model with tokens=True"),
         ([[1, 2], [3, {}], [5, 6]], "row 1 of X must hold numbers: step 1 has {}"),
         (np.array([[1, np.nan]] * 3), r"X contains NaN \(row 0, column 1\); every value must be a finite number"),
         ([[1, 2], [3], [np.inf]], r"row 2 of X contains infinity \(step 0\)"),
@@ -57,7 +57,7 @@ LABELS = ["a", "b", "a"]
         (np.array(["2020-01-01"] * 3, "M8[D]")[:, None], r"X must hold numbers, got datetime64\[D\]"),
         (
             [[1, 2], [np.str_("x"), 4], [5, 6]],
-            "row 1 of X must hold numbers: step 0 has the text 'x'; with tokens=True",
+            "row 1 of X must hold numbers: step 0 has the text 'x'; a model with tokens=True",
         ),
         (list(np.arange(3)), "X must hold sequences, but row 0 is 0. Reshape your data"),
         ([[1, 2], [3, 10**400], [5, 6]], "row 1 of X must hold numbers: step 1 has 10*\\.\\.\\. .int too large"),
@@ -67,7 +67,8 @@ LABELS = ["a", "b", "a"]
             pd.DataFrame({"review": ["good", None, "bad"]}),
             "X begins with a string, but row 1 is (None|nan); give strings",
         ),
-        (pd.DataFrame({"review": ["a", "b", "c"], "stars": [1, 2, 3]}), r"to learn from texts .*, X\['review'\]$"),
+        (pd.DataFrame({"review": ["a", "b", "c"], "stars": [1, 2, 3]}), r"give it alone, X\['review'\]$"),
+        (pd.DataFrame({"steps": [[1, 2], [3], [4]]}), r"row 0, column 'steps' has \[1, 2\] .* alone, X\['steps'\]$"),
         (pl.LazyFrame({"a": [1, 2, 3]}), r"X is a LazyFrame, which holds no rows yet; use X.collect\(\)"),
         (
             {"a": [1, 2], "b": [3, 4], "c": [5, 6]},

@@ -301,16 +301,20 @@ def _converted(values: Array, what: str, axes: Axes, names: Sequence[str] | None
     found = np.empty(values.shape, np.float64)
     for place, value in np.ndenumerate(values):
         if isinstance(value, (str, bytes)):
-            where, hint = _where(place, axes, names), "" if axes is AXES else "; with tokens=True strings are symbols"
-            if names is not None:
-                hint = f"; to learn from texts give their column alone, {what}[{names[place[1]]!r}]"
-            raise DataError(f"{what} must hold numbers: {where} has the text {short(value)}{hint}")
+            where = f"{_where(place, axes, names)} has the text {short(value)}"
+            hint = "" if axes is AXES else "; a model with tokens=True reads strings as symbols"
+            raise DataError(f"{what} must hold numbers: {where}{_alone(place, what, names) or hint}")
         try:
             found[place] = value
         except (TypeError, ValueError, OverflowError) as error:
-            where = _where(place, axes, names)
-            raise DataTypeError(f"{what} must hold numbers: {where} has {short(value)} ({error})") from None
+            where = f"{_where(place, axes, names)} has {short(value)} ({error})"
+            raise DataTypeError(f"{what} must hold numbers: {where}{_alone(place, what, names)}") from None
     return found
+
+
+def _alone(place: tuple[int, ...], what: str, names: Sequence[str] | None) -> str:
+    """What to do where a column of a table holds texts or lists."""
+    return "" if names is None else f"; where a column holds sequences give it alone, {what}[{names[place[1]]!r}]"
 
 
 def _where(place: tuple[int, ...], axes: Axes, names: Sequence[str] | None) -> str:
