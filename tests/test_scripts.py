@@ -70,6 +70,17 @@ def test_from_scratch(tmp_path):
     assert len((EXAMPLES / "from_scratch.py").read_text(encoding="utf-8").splitlines()) < 120
 
 
+@pytest.mark.parametrize("fault", ["float('nan')", "1.001 * gradients['W'].flat[:]"], ids=["no number", "off by 0.1 %"])
+def test_from_scratch_finds_a_planted_fault(tmp_path, fault):
+    """A gradient with a NaN, or one of which a thousandth is too much, is said to be wrong."""
+    code, checked = (EXAMPLES / "from_scratch.py").read_text(encoding="utf-8"), "for name, w in parameters.items():"
+    before, _, check = code.rpartition(checked)
+    (tmp_path / "faulty.py").write_text(f"{before}gradients['W'].flat[:] = {fault}\n{checked}{check}", encoding="utf-8")
+    command = [sys.executable, "faulty.py", "--steps", "100"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "the gradient is wrong\n")
+
+
 def test_from_the_identity(tmp_path):
     lines = run(tmp_path, "identity_init.py", "--characters", 4000, "--epochs", 2, "--to", "curve.png")
     assert sum(line.startswith("--- epoch ") for line in lines) == 2

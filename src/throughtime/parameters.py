@@ -44,7 +44,7 @@ class Parameter:
             fits = fits and not isinstance(plain, bool) and self._in_range(plain)
         if not fits:
             hint = f"; {self.hint}" if self.hint else ""
-            raise ParameterError(f"{name} must be {self.expected()}, got {value!r}{hint}")
+            raise ParameterError(f"{name} must be {self.expected()}, got {plain!r}{hint}")
 
     def _in_range(self, value: float) -> bool:
         over = value > self.low if self.above else value >= self.low

@@ -51,6 +51,12 @@ def classifier_of_strings():
 
 
 @cache
+def classifier_of_tokens():
+    """Of the same, as lists of their letters."""
+    return SequenceClassifier(**SMALL, tokens=True).fit([list(word) for word in WORDS], KINDS)
+
+
+@cache
 def classifier_of_several():
     """Which of three features end above zero."""
     return SequenceClassifier(**SMALL).fit(X_NOTES, np.array([y[-1] for y in Y_NOTES]))

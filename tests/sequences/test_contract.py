@@ -149,6 +149,12 @@ def test_a_bad_value_is_refused_by_the_name_of_its_parameter(name, value):
     assert "\n" not in str(caught.value)
 
 
+def test_values_of_numpy_are_shown_as_pythons():
+    for name, value, shown in (("hidden_size", np.int64(-3), "-3"), ("pooling", np.str_("sum"), "'sum'")):
+        with pytest.raises(ParameterError, match=f"got {shown}$"):
+            SequenceClassifier(**{name: value}).fit(X_RAGGED, Y_RAGGED)
+
+
 def test_bad_values_of_the_others():
     with pytest.raises(ParameterError, match="loss must be one of 'squared', 'absolute' and 'huber', got 'log'"):
         SequenceRegressor(loss="log").fit(X_RAGGED, Y_RAGGED)

@@ -28,6 +28,7 @@ def test_a_loaded_model_says_the_same_and_is_saved_as_the_same_bytes(name, path)
     assert again.get_params() == model().get_params()
     assert again.history_ == model().history_
     assert again.baseline_ == model().baseline_
+    assert again.fitted_.frequent == model().fitted_.frequent
     again.save(path)
     assert path.read_bytes() == before
     again.fit(X, y).save(path)
@@ -162,9 +163,14 @@ def test_a_part_is_of_another_type(name, part, value, damaged):
         ("regressor", put("parameters", "loss", "nonsense")),
         ("regressor", put("answers", "kind", "labels")),
         ("regressor", tensor("scale.answers.mean", lambda mean: np.append(mean, mean))),
-        ("tagger", tensor("frequent", lambda frequent: frequent + np.uint64(99))),
-        ("tagger", tensor("frequent", lambda frequent: frequent[:-1])),
-        ("tagger", tensor("frequent", None)),
+        ("tagger", put("frequent", None)),
+        ("tagger", put("frequent", "otherwise", 99)),
+        ("tagger", put("frequent", "otherwise", 1.0)),
+        ("tagger", put("frequent", "tags", [0])),
+        ("tagger", put("frequent", "tokens", ["Anna", "Anna"])),
+        ("tagger", put("frequent", "tokens", "Anna")),
+        ("tagger of several", put("frequent", {"otherwise": 0, "tokens": [], "tags": []})),
+        ("classifier", put("frequent", {"otherwise": 0, "tokens": [], "tags": []})),
         ("tagger with characters", put("encoding", "known", [1, 2])),
     ],
 )

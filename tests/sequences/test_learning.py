@@ -199,6 +199,22 @@ def test_balanced_is_what_it_says():
     assert same(balanced, SequenceClassifier(**SMALL).fit(X, y, [4 / 6, 4 / 6, 4 / 6, 2.0]))
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced", {"rare": 50.0}], ids=str)
+@pytest.mark.parametrize("validation", [0.0, 0.5])
+def test_the_majority_is_that_of_the_rows_however_classes_are_weighted(class_weight, validation):
+    """Nine of ten are "usual", on both sides of the split; as ``score`` counts it, guessing so is right in 0.9."""
+    X, y = np.arange(40.0).reshape(40, 1), ["usual" if row % 10 else "rare" for row in range(40)]
+    model = SequenceClassifier(**SMALL, class_weight=class_weight, validation=validation).fit(X, y)
+    assert model.baseline_.guess == "'usual'"
+    assert model.baseline_.score == pytest.approx(0.9)
+
+
+def test_the_majority_counts_rows_as_often_as_they_weigh():
+    X, y, weights = [[1], [2], [3]], ["a", "a", "b"], [1, 1, 3]
+    model = SequenceClassifier(**SMALL, class_weight="balanced").fit(X, y, weights)
+    assert (model.baseline_.guess, model.baseline_.score) == ("'b'", pytest.approx(0.6))
+
+
 # ---------------------------------------------------------------------- training
 
 

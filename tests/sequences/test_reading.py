@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
-from tests.sequences.material import SMALL, classifier_of_strings
+from tests.sequences.material import KINDS, SMALL, WORDS, classifier_of_strings
 
-from throughtime import SequenceClassifier, SequenceTagger
+from throughtime import SequenceClassifier, SequenceTagger, load
+from throughtime.errors import DataError
 from throughtime.sequences.encoding import Alphabet, Features, Scale
 from throughtime.sequences.inputs import Read, read
 from throughtime.sequences.rows import Rows
@@ -122,9 +124,32 @@ def test_a_column_of_classes_is_taken_with_a_warning():
         SequenceClassifier(**SMALL).fit(["ab", "cd"], [["x"], ["y"]])
 
 
-def test_a_tagger_reads_strings_as_their_characters():
-    model = SequenceTagger(**SMALL | {"max_steps": 100}).fit(["abab", "ba"], [list("xyxy"), list("yx")])
-    assert model.predict(["aab"]) == [["x", "x", "y"]]
+def test_a_tagger_of_characters():
+    model = SequenceTagger(**SMALL | {"max_steps": 100}).fit([list("abab"), list("ba")], [list("xyxy"), list("yx")])
+    assert model.predict([list("aab")]) == [["x", "x", "y"]]
+
+
+def test_a_tag_may_be_a_space():
+    """Where capitals are put in, the tag of a character is the character itself."""
+    model = SequenceTagger(**SMALL).fit([list("a b")], [list("A B")])
+    assert model.classes_.tolist() == [" ", "A", "B"]
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_table_with_one_column_of_texts(frame):
+    X = frame({"word": WORDS})
+    model = SequenceClassifier(**SMALL).fit(X, KINDS)
+    assert np.array_equal(model.predict_proba(X), classifier_of_strings().predict_proba(WORDS))
+    assert np.array_equal(model.predict_proba(WORDS), model.predict_proba(X))
+    assert model.feature_names_in_.tolist() == ["word"]
+    with pytest.raises(DataError, match="expected the columns 'word', in this order"):
+        model.predict(frame({"text": WORDS}))
+
+
+def test_a_column_of_texts_goes_into_a_file_with_its_name(tmp_path):
+    model = SequenceClassifier(**SMALL).fit(pd.DataFrame({"word": WORDS}), KINDS)
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").feature_names_in_.tolist() == ["word"]
 
 
 def test_a_tagger_of_arrays():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.sequences.material import SENTENCES, TAGS, X_NOTES, Y_NOTES, tagger, tagger_of_several
 
-from throughtime import SequenceTagger
+from throughtime import SequenceTagger, load
 from throughtime.sequences.report import Score, report, report_of_several, spans
 
 
@@ -62,6 +62,14 @@ def test_other_tags_have_no_names(tags):
     assert report([tags], [tags], tags).names is None
 
 
+def test_tags_that_are_written_alike_have_a_row_each():
+    lines = str(report([[1, 1, "1"]], [["1", 1, "1"]], [1, 1, 1])).splitlines()
+    assert [line.split() for line in lines[1:3]] == [
+        ["1", "0.500", "1.000", "0.667", "1"],
+        ["1", "1.000", "0.500", "0.667", "2"],
+    ]
+
+
 def test_several_at_once_by_hand():
     found, tags = np.array([[1, 0], [1, 1], [0, 0]]), np.array([[1, 0], [0, 1], [0, 1]])
     seen = report_of_several(found, tags)
@@ -85,8 +93,35 @@ def test_the_report_of_a_tagger():
     assert "the most frequent tag of each token: 1.000" in text
 
 
+ONCE = [["a", "b", "c", "d"], ["e", "f", "g", "g"]], [["x", "y", "z", "x"], ["y", "z", "z", "x"]]
+
+
+@pytest.mark.parametrize("options", [{}, {"vocab_size": 2}, {"characters": True}], ids=str)
+def test_the_baseline_knows_each_token_as_it_was_given(options, tmp_path):
+    """By hand: six tokens come once and are all right; "g" has two tags, x and z, of which one is right.
+
+    The network knows few of them: every second of those that come once, or fewer. The tag that is most frequent, and
+    first, is x: with three steps of eight, as z.
+    """
+    X, y = ONCE
+    model = SequenceTagger(hidden_size=4, max_steps=2, random_state=0, **options).fit(X, y)
+    model.save(tmp_path / "model")
+    for either in (model, load(tmp_path / "model")):
+        assert either.report(X, y).baseline == 7 / 8
+        assert either.report([["b", "never"]], [["y", "x"]]).baseline == 1
+        assert either.report([["b", "never"]], [["y", "z"]]).baseline == 1 / 2
+
+
+def test_the_baseline_knows_no_token_that_is_held_out():
+    """Each of ten sentences has a token of its own: the five that were learned are right, the others get the tag x."""
+    X, y = [["the", "the", f"w{row}"] for row in range(10)], [["x", "x", "y"]] * 10
+    model = SequenceTagger(hidden_size=4, max_steps=2, validation=0.5, random_state=0).fit(X, y)
+    assert model.report(X, y).baseline == 25 / 30
+
+
 def test_a_tag_that_was_never_seen_counts_as_missed():
-    seen = tagger().report([["in"]], [["strange"]])
+    with pytest.warns(UserWarning, match="never seen in training"):
+        seen = tagger().report([["in"]], [["strange"]])
     assert seen.accuracy == 0
     assert seen.tags["strange"] == Score(0.0, 0.0, 1)
 

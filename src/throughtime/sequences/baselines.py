@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import Array
-from throughtime.sequences.encoding import Encoding
-from throughtime.sequences.inputs import short
+from throughtime.sequences.inputs import Read, Symbols, short
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers, Labels, Several
 
@@ -23,7 +25,7 @@ class Guess:
     guess : str
         What is guessed, in words.
     score : float
-        As ``score`` of the estimator.
+        As ``score`` of the estimator, which leaves ``class_weight`` out.
     loss : float
         As the losses of the history.
     """
@@ -37,8 +39,43 @@ class Guess:
         return f"guessing {self.guess} scores {self.score:.3f}, with a loss of {self.loss:.4f}"
 
 
-def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Guess:
-    """The majority, or the mean, of ``learned``, as it does on ``scored``."""
+@dataclass(frozen=True)
+class FrequentTags:
+    """The tag that each token has most often where it was learned, by number; the first one where several have as many.
+
+    Parameters
+    ----------
+    otherwise : int
+        The most frequent tag of all: that of a token that was never seen, and of numbers.
+    others : mapping of token to int
+        The tags of the tokens that have another one.
+    """
+
+    otherwise: int
+    others: Mapping[Hashable, int]
+
+    @classmethod
+    def of(cls, symbols: Symbols | None, tags: Array) -> FrequentTags:
+        """Those of the tokens as they were given; None for numbers. ``tags [S]`` are those of all steps."""
+        otherwise = int(np.bincount(tags).argmax())
+        if symbols is None:
+            return cls(otherwise, {})
+        counts = Counter(zip(chain.from_iterable(symbols), tags.tolist(), strict=True))
+        rarest_first = sorted(counts, key=lambda pair: (counts[pair], -pair[1]))
+        return cls(otherwise, {token: tag for token, tag in dict(rarest_first).items() if tag != otherwise})
+
+    def guess(self, read: Read) -> Array:
+        """The guessed tags of all steps, ``[S]``."""
+        if isinstance(read.content, Rows):
+            return np.full(read.lengths.sum(), self.otherwise)
+        return np.array([self.others.get(token, self.otherwise) for token in chain.from_iterable(read.content)])
+
+
+def baseline(learned: Lesson, scored: Lesson, answers: Answers, of_classes: Array | None = None) -> Guess:
+    """The majority, or the mean, of ``learned``, as it does on ``scored``.
+
+    ``of_classes [K]`` is the part of the weights that counts for the loss alone.
+    """
     given, weights = _flat(learned)
     found, counts = _flat(scored)
     o = _constant(answers, given, weights)
@@ -47,25 +84,15 @@ def baseline(learned: Lesson, scored: Lesson, answers: Answers) -> Guess:
         PlainEngine("float64"), outputs, answers.targets(found)[None], counts[None], needs_gradient=False
     )
     if isinstance(answers, Labels):
-        guess = short(answers.classes.tolist()[o.argmax()])
-        return Guess(guess, float(np.average(found == o.argmax(), weights=counts)), loss)
+        if of_classes is not None:
+            weights, counts = weights / of_classes[given], counts / of_classes[found]
+        usual = np.bincount(given, weights).argmax()
+        return Guess(short(answers.classes[usual]), float(np.average(found == usual, weights=counts)), loss)
     if isinstance(answers, Several):
         right = (found == (o > 0)).all(axis=1)
         return Guess("what most have of each label", float(np.average(right, weights=counts)), loss)
     guessed = np.tile(np.average(given, axis=0, weights=weights), (len(found), 1))
     return Guess("the mean", r_squared(found, guessed, counts), loss)
-
-
-def most_frequent(learned: Lesson, encoding: Encoding, answers: Answers) -> Array | None:
-    """The tag that each token has most often, by their numbers; of a token without one the most frequent of all.
-
-    None where there is no tag for each step, or several may hold.
-    """
-    if not isinstance(learned.answers, Rows) or not isinstance(answers, Labels):
-        return None
-    counts = np.zeros((encoding.size, answers.size), np.int64)
-    np.add.at(counts, (encoding.tokens(learned.rows.values), learned.answers.values), 1)
-    return np.asarray(np.where(counts.any(axis=1), counts.argmax(axis=1), counts.sum(axis=0).argmax()))
 
 
 def r_squared(found: Array, guessed: Array, weights: Array) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError
 from throughtime.fingerprint import fingerprint
 from throughtime.parameters import CLASSIFIER
+from throughtime.sequences.inputs import check_apart
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.targets import (
@@ -20,9 +20,11 @@ from throughtime.sequences.targets import (
     Several,
     answers_of,
     check_same_number,
+    check_same_shape,
     read_labels,
     read_weights,
-    weights_of_rows,
+    warn_of_unseen,
+    weights_of_classes,
 )
 from throughtime.training import Resume
 
@@ -109,7 +111,7 @@ class SequenceClassifier(SequenceLearner):
     classes_ : ``[K]``
         The labels, in the order of ``predict_proba``; where several may hold, their numbers.
     n_features_in_ : int
-        Steps of a sequence, where it learned from a 2-D array; another number is refused then.
+        Steps of a sequence, where all had as many, of one number each; an array of another length is refused then.
     feature_names_in_ : ``[T]``
         Names of the columns, where it learned from a table.
     network_ : Network
@@ -228,7 +230,7 @@ class SequenceClassifier(SequenceLearner):
         ----------
         X : sequences
             An array ``[N, T]`` of one number, or ``[N, T, D]`` of D numbers at each step, or a table of N rows; a list
-            of N sequences of unequal lengths, ``[T]`` or ``[T, D]`` each; or a list of N strings.
+            of N sequences of unequal lengths, ``[T]`` or ``[T, D]`` each; or a list, or one column, of N strings.
         y : ``[N]``, or 0s and 1s ``[N, K]``
             Labels; or which of K labels hold, any number of them at once.
         sample_weight : ``[N]`` or None, default None
@@ -247,7 +249,7 @@ class SequenceClassifier(SequenceLearner):
             If a parameter makes no sense, or ``class_weight`` names a class that is not in ``y``.
         DataError
             If X, y or the weights cannot be learned from: their numbers differ, a sequence is empty, a value is no
-            finite number, there is one class only.
+            finite number, a label is missing, there is one class only, y is X.
         ModelFileError
             If the file to go on from cannot be used.
         NonFiniteLoss
@@ -256,14 +258,17 @@ class SequenceClassifier(SequenceLearner):
         optimizer, spent = self.check(), self._clock()
         found, labels = self._read(X, self.get_params()), read_labels(y)
         check_same_number(found, labels)
+        check_apart(X, y)
         weights = read_weights(sample_weight, len(labels))
         counted = np.flatnonzero(weights)
         found, labels, weights = found.those(counted), labels[counted], weights[counted]
         before = self._go_on(resume, lambda: fingerprint([*found.parts, labels, weights]))
         answers = answers_of(labels, None if before is None else before.fitted.answers)
         labels = answers.ids(labels)
-        weights = weights * weights_of_rows(self.class_weight, answers, labels, weights)
-        self._learn(optimizer, spent, Task(found, labels, weights), lambda lesson: answers, before)
+        of_classes = weights_of_classes(self.class_weight, answers, labels, weights)
+        if of_classes is not None:
+            weights = weights * of_classes[labels]
+        self._learn(optimizer, spent, Task(found, labels, weights, of_classes), lambda lesson: answers, before)
         return self
 
     def _keep(self, fitted: Fitted) -> None:
@@ -301,15 +306,17 @@ class SequenceClassifier(SequenceLearner):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of sequences whose class is found; where several may hold, all of them.
 
+        A label that was never seen in training counts as wrong, with a warning.
+
         Raises
         ------
         DataError
             As for ``predict``; or if X, y and weights differ in number.
         """
         found, labels = self.predict(X), read_labels(y)
-        check_same_number(found, labels)
-        if found.ndim != labels.ndim or found.shape[1:] != labels.shape[1:]:
-            raise DataError(f"y must be of the shape {list(found.shape)}, got {list(labels.shape)}")
+        check_same_shape(found, labels)
+        if found.ndim == 1:
+            warn_of_unseen(labels, self.classes_, "row")
         right = (found == labels) if found.ndim == 1 else (found == labels).all(axis=1)
         return float(np.average(right, weights=read_weights(sample_weight, len(labels))))
 

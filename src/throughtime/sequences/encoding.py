@@ -13,7 +13,7 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, DataTypeError
 from throughtime.layers import Dense, Embedding, Layer, OneHot
-from throughtime.sequences.inputs import Read
+from throughtime.sequences.inputs import Read, count_of, short
 from throughtime.sequences.rows import Lesson, Rows
 
 MOST_SYMBOLS = 8_000
@@ -52,15 +52,6 @@ class Encoding(ABC):
         """How many numbers the network takes at each step."""
         return 1
 
-    @property
-    def size(self) -> int:
-        """How many different tokens are told apart."""
-        return 1
-
-    def tokens(self, values: Array) -> Array:
-        """The number of the token at each step, ``[S]``, for values of ``rows``."""
-        return np.zeros(len(values), np.int64)
-
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """For a model file."""
@@ -78,10 +69,19 @@ class Scale:
 
     @classmethod
     def of(cls, values: Array, weights: Array) -> Scale:
-        """That of values ``[S, D]`` that count as often as ``weights [S]`` say."""
+        """That of values ``[S, D]`` that count as often as ``weights [S]`` say.
+
+        Raises
+        ------
+        DataError
+            If a square of them is beyond the largest number.
+        """
         shares = (weights / weights.sum())[:, None]
         mean = (shares * values).sum(axis=0)
-        spread = np.sqrt((shares * (values - mean) ** 2).sum(axis=0))
+        with np.errstate(over="ignore"):
+            spread = np.sqrt((shares * (values - mean) ** 2).sum(axis=0))
+        if not np.isfinite(spread).all():
+            raise DataError(f"numbers as large as {np.abs(values).max():.0e} cannot be standardised; divide them first")
         constant = spread <= 1e-12 * np.abs(mean)
         return cls(mean, np.where(constant | (spread == 0), 1.0, spread))
 
@@ -110,7 +110,8 @@ class Numbers(Encoding):
         found = numbers_of(read)
         features = found.values.shape[1]
         if features != self.width:
-            raise DataError(f"X has {features} features at each step, but this model learned from {self.width}")
+            given = count_of(features, "feature")
+            raise DataError(f"X has {given} at each step, but this model learned from {self.width}")
         return found
 
     def scaled(self, rows: Rows) -> Rows:
@@ -164,17 +165,11 @@ class Alphabet(Encoding):
         unknown = len(self.known)
         return np.array([self.places.get(symbol, unknown) for symbol in row])
 
-    @property
-    def size(self) -> int:
-        return len(self.known) + 1
-
-    def tokens(self, values: Array) -> Array:
-        return values
-
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
+        size = len(self.known) + 1
         if embedding_size:
-            return [Embedding(self.size, embedding_size)], embedding_size
-        return [OneHot(self.size)], self.size
+            return [Embedding(size, embedding_size)], embedding_size
+        return [OneHot(size)], size
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "known": list(self.known)}
@@ -212,15 +207,8 @@ class Features(Encoding):
         )
 
     @property
-    def size(self) -> int:
-        return len(self.known) + 1
-
-    @property
     def width(self) -> int:
         return len(self.known)
-
-    def tokens(self, values: Array) -> Array:
-        return np.asarray(values[:, 0])
 
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
         if not embedding_size:
@@ -245,7 +233,7 @@ def features(token: Hashable) -> list[str]:
     ['=Paris', '^p', '^pa', '^par', 's$', 'is$', 'ris$', '#Aa']
     """
     if not isinstance(token, str):
-        raise DataTypeError(f"characters=True needs tokens that are strings, got {token!r}")
+        raise DataTypeError(f"characters=True needs tokens that are strings, got {short(token)}")
     low = token.lower()
     return [f"={token}", *(f"^{low[:n]}" for n in (1, 2, 3)), *(f"{low[-n:]}$" for n in (1, 2, 3)), f"#{shape(token)}"]
 

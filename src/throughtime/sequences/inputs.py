@@ -6,7 +6,7 @@ are integers or strings.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,12 +59,12 @@ class Read:
         return replace(self, content=content.those(rows) if isinstance(content, Rows) else [content[i] for i in rows])
 
     def cut(self, max_length: int | None, truncating: str) -> Read:
-        """At most ``max_length`` steps of each sequence; see :meth:`Rows.cut`."""
-        if max_length is None:
+        """At most ``max_length`` steps of each sequence: the last ones, or the first with ``truncating="post"``."""
+        if max_length is None or (self.lengths <= max_length).all():
             return self
-        if isinstance(self.content, Rows):
-            return replace(self, content=self.content.cut(max_length, truncating))
         part = slice(-max_length, None) if truncating == "pre" else slice(max_length)
+        if isinstance(self.content, Rows):
+            return replace(self, content=Rows.of([self.content[row][part] for row in range(len(self))]))
         return replace(self, content=[row[part] for row in self.content])
 
 
@@ -73,9 +73,9 @@ def read(X: Any, *, tokens: bool = False, level: str = "char") -> Read:
 
     Parameters
     ----------
-    X : array ``[N, T]`` or ``[N, T, D]``, table, list of N sequences, or list of N strings
+    X : array ``[N, T]`` or ``[N, T, D]``, table, list of N sequences, or list (or one column) of N strings
     tokens : bool, default False
-        Integers are symbols, and so are strings in a sequence.
+        Integers are symbols, and so are strings in a sequence; a string by itself is no sequence then.
     level : {"char", "word"}, default "char"
         What a symbol of a string is.
 
@@ -85,10 +85,11 @@ def read(X: Any, *, tokens: bool = False, level: str = "char") -> Read:
         If there is no sequence, one is empty, or it holds anything that is no finite number (or no symbol).
     """
     X, names = _plain(X)
-    if _are_strings(X):
-        return Read([_symbols_of(text, row, level) for row, text in enumerate(X)])
     if tokens:
         return _read_tokens(X, names)
+    X = _one_column(X)
+    if _are_strings(X):
+        return Read([_symbols_of(text, row, level) for row, text in enumerate(X)], names=names)
     if isinstance(X, np.ndarray) and not _is_list(X):
         return _read_array(X, names)
     return Read(_join([_sequence(row, number) for number, row in enumerate(X)]), _common_length(X))
@@ -97,13 +98,24 @@ def read(X: Any, *, tokens: bool = False, level: str = "char") -> Read:
 def check_level(level: str) -> None:
     """Raises :class:`ParameterError` unless the level is known."""
     if level not in LEVELS:
-        raise ParameterError(f"level must be one of {known(LEVELS)}, got {level!r}")
+        raise ParameterError(f"level must be one of {known(LEVELS)}, got {short(level)}")
 
 
 def check_truncating(truncating: str) -> None:
     """Raises :class:`ParameterError` unless it is an end of a sequence."""
     if truncating not in ("pre", "post"):
-        raise ParameterError(f"truncating must be one of {known(('pre', 'post'))}, got {truncating!r}")
+        raise ParameterError(f"truncating must be one of {known(('pre', 'post'))}, got {short(truncating)}")
+
+
+def check_apart(X: Any, y: Any) -> None:
+    """Raises :class:`DataError` where the answers are the sequences, or the texts, themselves."""
+    same = X is y
+    if not same:
+        texts, answers = _one_column(as_list(X, "X")), _one_column(as_list(y, "y"))
+        same = all(_is_list(rows) and all(isinstance(row, str) for row in rows) for rows in (texts, answers))
+        same = same and list(texts) == list(answers)
+    if same:
+        raise DataError("y is the same as X; give as y what is to be told of each sequence")
 
 
 def as_list(X: Any, what: str) -> Any:
@@ -112,7 +124,7 @@ def as_list(X: Any, what: str) -> Any:
     Raises
     ------
     DataError
-        If it is sparse, a single string, or nothing that has elements.
+        If it is sparse, a single string, a dict, a lazy table, or nothing that has elements.
     """
     if X is None:
         raise DataError(f"{what} is None; expected N sequences")
@@ -120,6 +132,10 @@ def as_list(X: Any, what: str) -> Any:
         raise DataTypeError(f"{what} is a single string; give a list of them")
     if hasattr(X, "toarray"):
         raise DataTypeError(f"{what} is a sparse matrix, and sparse input is not supported; use {what}.toarray()")
+    if hasattr(X, "collect"):
+        raise DataTypeError(f"{what} is a {type(X).__name__}, which holds no rows yet; use {what}.collect()")
+    if isinstance(X, Mapping):
+        raise DataTypeError(f"{what} is a {type(X).__name__}, which has no rows; give a table, or a list of sequences")
     if isinstance(X, (list, tuple, np.ndarray)):
         return X
     if hasattr(X, "__array__") or hasattr(X, "__array_interface__"):
@@ -138,9 +154,9 @@ def as_array(values: Any) -> Array:
 
 def _plain(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     """X as a list or array with something in it, and the names of its columns if all are strings."""
-    columns = getattr(X, "columns", None)
-    names = None if columns is None or not all(isinstance(name, str) for name in columns) else tuple(columns)
-    X = as_list(X, "X")
+    table, X = X, as_list(X, "X")
+    columns = getattr(table, "columns", None)
+    names = None if columns is None or not all(isinstance(name, str) for name in columns) else tuple(map(str, columns))
     if isinstance(X, np.ndarray) and (X.ndim == 0 or (X.ndim == 1 and X.dtype.kind not in "OUS")):
         raise DataError(
             f"Expected 2D array, got a {X.ndim}D array of numbers instead. Reshape your data: X.reshape(-1, 1) for "
@@ -149,6 +165,12 @@ def _plain(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     if len(X) == 0:
         raise DataError(f"X has 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is required.")
     return X, names
+
+
+def _one_column(X: Any) -> Any:
+    """The strings of an array or a table that has one column of them; else X itself."""
+    one = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1 and len(X) and isinstance(X[0, 0], str)
+    return X[:, 0] if one else X
 
 
 def _is_list(X: Any) -> bool:
@@ -186,6 +208,11 @@ def _common_length(X: Any) -> int | None:
 
 
 def _tokens(row: Any, number: int) -> tuple[Hashable, ...]:
+    if isinstance(row, str):
+        raise DataTypeError(
+            f"row {number} of X is the string {short(row)}, but a sequence of tokens is a list of them; give "
+            "text.split() for its words, or list(text) for its characters"
+        )
     values = row.tolist() if isinstance(row, np.ndarray) else list(as_list(row, f"row {number} of X"))
     if not values:
         raise DataError(f"row {number} of X is empty; a sequence needs at least one token")
@@ -216,10 +243,9 @@ def _read_array(X: Array, names: tuple[str, ...] | None) -> Read:
 
 def _sequence(row: Any, number: int) -> Array:
     if np.isscalar(row) or row is None:
-        raise DataError(
-            f"X must hold sequences, but row {number} is {short(row)}. Reshape your data: [[{short(row)}], ...] for "
-            "sequences of one step."
-        )
+        number_alone = isinstance(row, (int, float, np.number))
+        hint = f". Reshape your data: [[{short(row)}], ...] for sequences of one step." if number_alone else ""
+        raise DataError(f"X must hold sequences, but row {number} is {short(row)}{hint}")
     try:
         array = as_array(as_list(row, f"row {number} of X"))
     except ValueError:  # of unequal lists
@@ -236,7 +262,8 @@ def _join(sequences: Sequence[Array]) -> Rows:
     sizes = [sequence.shape[1] for sequence in sequences]
     for row, size in enumerate(sizes):
         if size != sizes[0]:
-            raise DataError(f"row 0 of X has {sizes[0]} features at each step, row {row} has {size}; they must agree")
+            first = count_of(sizes[0], "feature")
+            raise DataError(f"row 0 of X has {first} at each step, row {row} has {size}; they must agree")
     return Rows.of(sequences)
 
 
@@ -281,15 +308,21 @@ def _converted(values: Array, what: str, axes: Axes, names: Sequence[str] | None
         raise DataTypeError(f"{what} must hold numbers, got {values.dtype}")
     found = np.empty(values.shape, np.float64)
     for place, value in np.ndenumerate(values):
-        where = _where(place, axes, names)
         if isinstance(value, (str, bytes)):
-            hint = "" if axes is AXES else "; with tokens=True strings are symbols"
-            raise DataError(f"{what} must hold numbers: {where} has the text {short(value)}{hint}")
+            where = f"{_where(place, axes, names)} has the text {short(value)}"
+            hint = "" if axes is AXES else "; a model with tokens=True reads strings as symbols"
+            raise DataError(f"{what} must hold numbers: {where}{_alone(place, what, names) or hint}")
         try:
             found[place] = value
-        except (TypeError, ValueError) as error:
-            raise DataTypeError(f"{what} must hold numbers: {where} has {short(value)} ({error})") from None
+        except (TypeError, ValueError, OverflowError) as error:
+            where = f"{_where(place, axes, names)} has {short(value)} ({error})"
+            raise DataTypeError(f"{what} must hold numbers: {where}{_alone(place, what, names)}") from None
     return found
+
+
+def _alone(place: tuple[int, ...], what: str, names: Sequence[str] | None) -> str:
+    """What to do where a column of a table holds texts or lists."""
+    return "" if names is None else f"; where a column holds sequences give it alone, {what}[{names[place[1]]!r}]"
 
 
 def _where(place: tuple[int, ...], axes: Axes, names: Sequence[str] | None) -> str:
@@ -300,6 +333,11 @@ def _where(place: tuple[int, ...], axes: Axes, names: Sequence[str] | None) -> s
 
 
 def short(value: Any) -> str:
-    """A value as it is shown in a message."""
-    shown = repr(value)
+    """A value as it is shown in a message; one of NumPy's as Python's own."""
+    shown = repr(value.item() if isinstance(value, np.generic) else value)
     return shown if len(shown) <= 40 else shown[:37] + "..."
+
+
+def count_of(number: int, thing: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

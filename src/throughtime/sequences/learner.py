@@ -18,13 +18,13 @@ from throughtime.layers.pool import KINDS
 from throughtime.learner import GoingOn, Learner
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
-from throughtime.sequences.baselines import baseline, most_frequent
+from throughtime.sequences.baselines import FrequentTags, baseline
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
-from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
+from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read, short
 from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
-from throughtime.sequences.targets import Answers
+from throughtime.sequences.targets import Answers, Labels
 from throughtime.training import Batches, History
 from throughtime.training.progress import Progress
 
@@ -35,6 +35,8 @@ class Task(NamedTuple):
     read: Read
     given: Any
     weights: Array
+    of_classes: Array | None = None
+    """The part of the weights that is a class's, ``[K]``."""
 
 
 class SequenceLearner(Learner):
@@ -50,7 +52,7 @@ class SequenceLearner(Learner):
         check_level(given.get("level", "char"))
         check_truncating(given.get("truncating", "pre"))
         if given.get("pooling", "last") not in KINDS:
-            raise ParameterError(f"pooling must be one of {known(KINDS)}, got {given['pooling']!r}")
+            raise ParameterError(f"pooling must be one of {known(KINDS)}, got {short(given['pooling'])}")
         return super().check()
 
     # ------------------------------------------------------------------ learning
@@ -74,7 +76,7 @@ class SequenceLearner(Learner):
         else:
             self._keep(before.fitted)
             self._check_columns(task.read)
-            _, learned, held_out = self._parts(task, self.seed_, self.fitted_.encoding)
+            _, learned, held_out, _ = self._parts(task, self.seed_, self.fitted_.encoding)
         encoding, answers = self.fitted_.encoding, self.fitted_.answers
         scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
         self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent, before)
@@ -83,8 +85,9 @@ class SequenceLearner(Learner):
     def _begin_with(self, task: Task, answers_of: Callable[[Lesson], Answers]) -> tuple[Lesson, Lesson | None]:
         """Makes the network; returns what is learned and what is held out."""
         given, seed = self.get_params(), random.seed_of(self.random_state)
-        encoding, learned, held_out = self._parts(task, seed)
+        encoding, learned, held_out, symbols = self._parts(task, seed)
         answers = answers_of(learned)
+        tagged = isinstance(learned.answers, Rows) and isinstance(answers, Labels)
         sizes = sizes_of(given, len(learned))
         cell = resolve_cell(given["cell"], given["activation"])
         net = network(
@@ -109,14 +112,19 @@ class SequenceLearner(Learner):
                 sizes=sizes,
                 columns=task.read.columns,
                 names=task.read.names,
-                baseline=baseline(learned, held_out or learned, answers),
-                frequent=most_frequent(learned, encoding, answers),
+                baseline=baseline(learned, held_out or learned, answers, task.of_classes),
+                frequent=FrequentTags.of(symbols, learned.answers.values) if tagged else None,
             )
         )
         return learned, held_out
 
-    def _parts(self, task: Task, seed: int, encoding: Encoding | None = None) -> tuple[Encoding, Lesson, Lesson | None]:
-        """What is learned and what is held out, in the encoding that there is, or that the former alone decides."""
+    def _parts(
+        self, task: Task, seed: int, encoding: Encoding | None = None
+    ) -> tuple[Encoding, Lesson, Lesson | None, Symbols | None]:
+        """What is learned and what is held out, in the encoding that there is, or that the former alone decides.
+
+        The last of what it returns are the symbols of that.
+        """
         content = task.read.content
         every = None if isinstance(content, Rows) else Alphabet.every(content)
         rows = numbers_of(task.read) if every is None else every.rows(task.read)
@@ -124,13 +132,14 @@ class SequenceLearner(Learner):
         share = float(self.get_params()["validation"])
         learned, held_out = (lesson.merged() if self.merges else lesson).split(share, seed)
         if every is None:
-            return encoding or Numbers.of(learned), learned, held_out
-        found = encoding or self._encoding(every.symbols(learned.rows))
+            return encoding or Numbers.of(learned), learned, held_out, None
+        symbols = every.symbols(learned.rows)
+        found = encoding or self._encoding(symbols)
 
         def encoded(part: Lesson) -> Lesson:
             return replace(part, rows=found.rows(Read(every.symbols(part.rows))))
 
-        return found, encoded(learned), None if held_out is None else encoded(held_out)
+        return found, encoded(learned), None if held_out is None else encoded(held_out), symbols
 
     def _encoding(self, symbols: Symbols) -> Encoding:
         """That of the symbols that are learned."""

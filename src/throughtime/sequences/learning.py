@@ -11,11 +11,13 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
+from throughtime.errors import DataError
 from throughtime.layers import Dense, Layer, Pool, recurrent_stack
 from throughtime.learner import make_plan
 from throughtime.network import Batch, Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.encoding import Encoding
+from throughtime.sequences.inputs import count_of
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers
 from throughtime.training import Batches, Plan
@@ -104,11 +106,17 @@ def batches(lesson: Lesson, encoding: Encoding, batch_size: int) -> Batches:
 
 
 def outputs(net: Network, encoding: Encoding, rows: Rows) -> list[Array]:
-    """What the network says of each row, ``[1, K]`` behind a pool, else ``[T, K]``; each row as if it were alone."""
+    """What the network says of each row, ``[1, K]`` behind a pool, else ``[T, K]``; each row as if it were alone.
+
+    Raises
+    ------
+    DataError
+        If that is no finite number, which comes of numbers far from those that were learned from.
+    """
     found: list[Array] = [np.zeros(0)] * len(rows)
     lengths = rows.lengths
     order = np.argsort(lengths, kind="stable")
-    with net.engine.working():
+    with net.engine.working(), np.errstate(over="ignore", invalid="ignore"):
         while len(order):
             most = int(lengths[order[:SIDE_BY_SIDE]].max())
             chosen, order = np.split(order, [max(1, min(SIDE_BY_SIDE, ROOM // (most * encoding.width)))])
@@ -116,6 +124,9 @@ def outputs(net: Network, encoding: Encoding, rows: Rows) -> list[Array]:
             o, _ = net.forward(encoding.block(rows.block(chosen, T)), lengths=lengths[chosen])
             for place, row in enumerate(chosen):
                 found[row] = o[: lengths[row], place]
+    for row, o in enumerate(found):
+        if not np.isfinite(o).all():
+            raise DataError(f"row {row} of X holds numbers too far from those that were learned from to say anything")
     return found
 
 
@@ -145,8 +156,9 @@ def plan_training(
     scored = 0 if held_out is None else len(held_out.lengths)
     said = (
         f"{net.body.describe()}: {parameters:,} parameters\n"
-        f"{len(learned.lengths):,} sequences to learn from, {scored:,} for validation\n"
-        f"{plan.max_steps:,} steps of {learned.rows} sequences ({plan.max_steps / learned.steps_per_epoch:,.1f} "
+        f"{count_of(len(learned.lengths), 'sequence')} to learn from, {scored:,} for validation\n"
+        f"{count_of(plan.max_steps, 'step')} of {count_of(learned.rows, 'sequence')} "
+        f"({plan.max_steps / learned.steps_per_epoch:,.1f} "
         f"epochs), about {clock(seconds)} on the {net.engine.name} engine"
     )
     return plan, said

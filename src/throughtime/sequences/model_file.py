@@ -17,7 +17,7 @@ from throughtime.errors import CellError, ModelFileError, OutputError
 from throughtime.estimator import cell_and_parameters, cell_to_json, resolve_cell
 from throughtime.files import Tensors
 from throughtime.network import Network
-from throughtime.sequences.baselines import Guess
+from throughtime.sequences.baselines import FrequentTags, Guess
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, Scale
 from throughtime.sequences.learning import Sizes, network
 from throughtime.sequences.targets import LOSSES, Answers, Labels, Several, Values
@@ -46,8 +46,8 @@ class Fitted(NamedTuple):
     names: tuple[str, ...] | None
     """Of the columns of a table; of texts, the one that they stood in."""
     baseline: Guess
-    frequent: Array | None = None
-    """Of a tagger of symbols: the most frequent tag of each, that of all behind them."""
+    frequent: FrequentTags | None
+    """Of a tagger, where one tag holds at each step."""
 
 
 def pack(kind: str, fitted: Fitted) -> tuple[Tensors, dict[str, Any]]:
@@ -67,14 +67,13 @@ def pack(kind: str, fitted: Fitted) -> tuple[Tensors, dict[str, Any]]:
         "answers": fitted.answers.to_json(),
         "fitted": {**asdict(fitted.sizes), "seed": fitted.seed, "columns": fitted.columns, "names": fitted.names},
         "baseline": asdict(fitted.baseline),
+        "frequent": None if fitted.frequent is None else _frequent_to_json(fitted.frequent),
     }
     tensors = {**fitted.network.parameters, **fitted.history.to_arrays()}
     if isinstance(fitted.encoding, Numbers):
         tensors |= _scale_to_tensors("inputs", fitted.encoding.scale)
     if isinstance(fitted.answers, Values):
         tensors |= _scale_to_tensors("answers", fitted.answers.scale)
-    if fitted.frequent is not None:
-        tensors["frequent"] = fitted.frequent.astype(np.uint64)
     return tensors, metadata
 
 
@@ -116,7 +115,6 @@ def _unpacked(
     encoding = _encoding(metadata["encoding"], tensors)
     answers = _answers(metadata["answers"], tensors, given)
     history = History.from_arrays(answers.guesses, tensors, unit=answers.unit)
-    frequent = _frequent(tensors.pop("frequent", None), encoding, answers, wanted="pooling" not in given)
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
     if (given["num_layers"] or 1) > len(weights):
         raise ModelFileError("the model file is damaged: its sizes do not fit together")
@@ -133,7 +131,7 @@ def _unpacked(
         _columns(columns),
         _names(names, 1 if columns is None and isinstance(encoding, Alphabet) else columns),
         _baseline(metadata["baseline"]),
-        frequent,
+        _frequent(metadata["frequent"], encoding, answers, wanted="pooling" not in given),
     )
     return model, fitted
 
@@ -166,8 +164,7 @@ def _encoding(stored: Mapping[str, Any], tensors: Tensors) -> Encoding:
         return Numbers(_scale_from_tensors("inputs", tensors))
     known = stored["known"]
     allowed = (str,) if kind == Features.kind else (str, int)
-    whole = isinstance(known, list) and len(known) > 0 and all(type(symbol) in allowed for symbol in known)
-    if kind not in (Alphabet.kind, Features.kind) or not whole or len(set(known)) != len(known):
+    if kind not in (Alphabet.kind, Features.kind) or not _are_symbols(known, allowed) or not known:
         raise ModelFileError("the model file is damaged: it has no list of symbols")
     return Alphabet(known) if kind == Alphabet.kind else Features(known)
 
@@ -217,14 +214,28 @@ def _check_storable(fitted: Fitted) -> None:
                 raise OutputError(f"the model is not saved: the label {label!r} is no string or number")
 
 
-def _frequent(stored: Array | None, encoding: Encoding, answers: Answers, wanted: bool) -> Array | None:
+def _frequent_to_json(frequent: FrequentTags) -> dict[str, Any]:
+    others = frequent.others
+    return {"otherwise": frequent.otherwise, "tokens": list(others), "tags": list(others.values())}
+
+
+def _frequent(stored: Any, encoding: Encoding, answers: Answers, wanted: bool) -> FrequentTags | None:
     if (stored is not None) != (wanted and isinstance(answers, Labels)):
         raise ModelFileError("the model file is damaged: it has no most frequent tags, or should have none")
     if stored is None:
         return None
-    if stored.shape != (encoding.size,) or stored.dtype != np.uint64 or stored.max() >= answers.size:
+    otherwise, tokens, tags = stored["otherwise"], stored["tokens"], stored["tags"]
+    allowed = () if isinstance(encoding, Numbers) else (str, int)
+    whole = _are_symbols(tokens, allowed) and isinstance(tags, list) and len(tags) == len(tokens)
+    if not whole or any(type(tag) is not int or not 0 <= tag < answers.size for tag in (otherwise, *tags)):
         raise ModelFileError("the model file is damaged: its most frequent tags make no sense")
-    return stored.astype(np.int64)
+    return FrequentTags(otherwise, dict(zip(tokens, tags, strict=True)))
+
+
+def _are_symbols(stored: Any, allowed: tuple[type, ...]) -> bool:
+    """Whether it is a list of different symbols of these types."""
+    whole = isinstance(stored, list) and all(type(symbol) in allowed for symbol in stored)
+    return whole and len(set(stored)) == len(stored)
 
 
 def _columns(stored: Any) -> int | None:

@@ -10,16 +10,17 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import ParameterError, known
 from throughtime.fingerprint import fingerprint
 from throughtime.optimizers import Optimizer
 from throughtime.parameters import REGRESSOR
 from throughtime.sequences.baselines import r_squared
 from throughtime.sequences.encoding import Scale
+from throughtime.sequences.inputs import check_apart, short
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.rows import Lesson
-from throughtime.sequences.targets import LOSSES, Values, check_same_number, read_values, read_weights
+from throughtime.sequences.targets import LOSSES, Values, check_same_number, check_same_shape, read_values, read_weights
 from throughtime.training import Resume
 
 
@@ -102,7 +103,7 @@ class SequenceRegressor(SequenceLearner):
     Attributes
     ----------
     n_features_in_ : int
-        Steps of a sequence, where it learned from a 2-D array; another number is refused then.
+        Steps of a sequence, where all had as many, of one number each; an array of another length is refused then.
     feature_names_in_ : ``[T]``
         Names of the columns, where it learned from a table.
     network_ : Network
@@ -209,7 +210,7 @@ class SequenceRegressor(SequenceLearner):
 
     def check(self) -> Optimizer:
         if self.loss not in LOSSES:
-            raise ParameterError(f"loss must be one of {known(LOSSES)}, got {self.loss!r}")
+            raise ParameterError(f"loss must be one of {known(LOSSES)}, got {short(self.loss)}")
         return super().check()
 
     def fit(
@@ -244,7 +245,7 @@ class SequenceRegressor(SequenceLearner):
             If a parameter makes no sense.
         DataError
             If X, y or the weights cannot be learned from: their numbers differ, a sequence is empty, a value is no
-            finite number.
+            finite number, y is X.
         ModelFileError
             If the file to go on from cannot be used.
         NonFiniteLoss
@@ -253,6 +254,7 @@ class SequenceRegressor(SequenceLearner):
         optimizer, spent = self.check(), self._clock()
         found, values = self._read(X, self.get_params()), read_values(y)
         check_same_number(found, values)
+        check_apart(X, y)
         weights = read_weights(sample_weight, len(values))
         counted = np.flatnonzero(weights)
         before = self._go_on(resume, lambda: fingerprint([*found.parts, values, weights]))
@@ -292,9 +294,7 @@ class SequenceRegressor(SequenceLearner):
             As for ``predict``; or if X, y and weights differ in number.
         """
         found, values = self.predict(X), read_values(y)
-        check_same_number(found, values)
-        if found.ndim != values.ndim or found.shape[1:] != values.shape[1:]:
-            raise DataError(f"y must be of the shape {list(found.shape)}, got {list(values.shape)}")
+        check_same_shape(found, values)
         columns = (len(values), -1)
         return r_squared(values.reshape(columns), found.reshape(columns), read_weights(sample_weight, len(values)))
 

@@ -54,7 +54,8 @@ class Report:
     accuracy : float
         The share of steps that are right; where several tags may hold, right in all.
     baseline : float or None
-        The accuracy of giving each token the tag that it had most often in training; None where several may hold.
+        The accuracy of giving each token the tag that it had most often in training, and to one that was not seen there
+        the most frequent of all; None where several may hold.
     names : Score or None
         Of names that were found whole, with the right type; None where tags are not those of names, such as ``B-PER``.
     types : mapping of type to Score
@@ -68,15 +69,15 @@ class Report:
     types: Mapping[str, Score] | None = None
 
     def __str__(self) -> str:
-        rows = {str(tag): score for tag, score in self.tags.items()}
+        rows = [(str(tag), score) for tag, score in self.tags.items()]
         if self.names is not None:
-            rows |= {f"whole {kind}": score for kind, score in (self.types or {}).items()}
-            rows["all whole names"] = self.names
-        width = max(map(len, rows))
+            rows += [(f"whole {kind}", score) for kind, score in (self.types or {}).items()]
+            rows.append(("all whole names", self.names))
+        width = max(len(name) for name, _ in rows)
         lines = [f"{'':<{width}}  precision  recall     F1  support"]
         lines += [
             f"{name:<{width}}  {score.precision:9.3f}  {score.recall:6.3f}  {score.f1:5.3f}  {score.support:7,}"
-            for name, score in rows.items()
+            for name, score in rows
         ]
         lines.append(f"accuracy {self.accuracy:.3f}")
         if self.baseline is not None:

@@ -50,13 +50,6 @@ class Rows:
         steps = np.repeat(self.bounds[rows] - bounds[:-1], lengths) + np.arange(bounds[-1])
         return Rows(self.values[steps], bounds)
 
-    def cut(self, max_length: int | None, truncating: str) -> Rows:
-        """At most ``max_length`` steps of each: the last ones, or the first with ``truncating="post"``."""
-        if max_length is None or (self.lengths <= max_length).all():
-            return self
-        part = slice(-max_length, None) if truncating == "pre" else slice(max_length)
-        return Rows.of([self[row][part] for row in range(len(self))])
-
     def block(self, rows: Array, T: int) -> Array:
         """The values ``[T, n, ...]`` of these rows side by side; behind the end of a row they mean nothing."""
         places = self.bounds[rows] + np.arange(T)[:, None]

@@ -13,12 +13,20 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
 from throughtime.fingerprint import fingerprint
 from throughtime.parameters import TAGGER
-from throughtime.sequences.inputs import Read, as_list, read
+from throughtime.sequences.inputs import Read, as_list, check_apart, count_of, read
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.report import Report, report, report_of_several
 from throughtime.sequences.rows import Rows
-from throughtime.sequences.targets import NO_ANSWERS, Labels, Several, answers_of, check_same_number, read_labels
+from throughtime.sequences.targets import (
+    NO_ANSWERS,
+    Labels,
+    Several,
+    answers_of,
+    check_same_number,
+    read_labels,
+    warn_of_unseen,
+)
 from throughtime.training import Resume
 
 
@@ -95,6 +103,10 @@ class SequenceTagger(SequenceLearner):
     ----------
     classes_ : ``[K]``
         The tags, in the order of ``predict_proba``; where several may hold, their numbers.
+    n_features_in_ : int
+        Steps of a sequence, where all had as many, of one number each; an array of another length is refused then.
+    feature_names_in_ : ``[T]``
+        Names of the columns, where it learned from a table.
     network_ : Network
     history_ : History
         Loss, validation, learning rate and gradient norm, step by step.
@@ -191,7 +203,7 @@ class SequenceTagger(SequenceLearner):
         self.verbose = verbose
 
     def _read(self, X: Any, given: Mapping[str, Any]) -> Read:
-        """A sequence of strings is one of tokens, whatever ``tokens`` says."""
+        """A sequence of strings is one of tokens, whatever ``tokens`` says; a string by itself is none."""
         return read(X, tokens=given["tokens"] or _are_words(X))
 
     def fit(self, X: Any, y: Any, *, resume: str | os.PathLike[str] | Resume | None = None) -> Self:
@@ -218,7 +230,7 @@ class SequenceTagger(SequenceLearner):
             If a parameter makes no sense.
         DataError
             If X and y cannot be learned from: there are not as many tags as tokens, a sequence is empty, a value is no
-            finite number, there is one tag only.
+            finite number, a tag is missing, there is one tag only, y is X.
         ModelFileError
             If the file to go on from cannot be used.
         NonFiniteLoss
@@ -229,6 +241,7 @@ class SequenceTagger(SequenceLearner):
         if self.characters and isinstance(found.content, Rows):
             raise ParameterError("characters=True is for tokens, but X holds numbers")
         tags = read_tags(found, y)
+        check_apart(X, y)
         before = self._go_on(resume, lambda: fingerprint([*found.parts, tags.values]))
         answers = answers_of(tags.values, None if before is None else before.fitted.answers)
         given = tags.of_same_bounds(answers.ids(tags.values))
@@ -277,7 +290,8 @@ class SequenceTagger(SequenceLearner):
     def report(self, X: Any, y: Any) -> Report:
         """How well each tag is found; ``print`` it.
 
-        Where tags are such as ``B-PER``, ``I-PER`` and ``O`` it tells how many names were found whole.
+        Where tags are such as ``B-PER``, ``I-PER`` and ``O`` it tells how many names were found whole. A tag that was
+        never seen in training counts as wrong, with a warning.
 
         Raises
         ------
@@ -288,6 +302,7 @@ class SequenceTagger(SequenceLearner):
         tags = read_tags(found, y)
         predicted = self._tags(found)
         if isinstance(self.answers_, Labels) and tags.values.ndim == 1:
+            warn_of_unseen(tags.values, self.classes_, "step")
             return report(predicted, [tags[row].tolist() for row in range(len(tags))], self._guessed(found))
         if isinstance(self.answers_, Several) and np.shape(tags.values[0]) == (self.answers_.count,):
             return report_of_several(np.concatenate(predicted), tags.values)
@@ -299,17 +314,16 @@ class SequenceTagger(SequenceLearner):
 
     def _guessed(self, found: Read) -> list[Any]:
         """The tag that each token had most often, of all steps."""
-        encoding, frequent = self.fitted_.encoding, self.fitted_.frequent
+        frequent = self.fitted_.frequent
         assert frequent is not None
-        tokens = encoding.tokens(encoding.rows(found).values)
-        return list(self.classes_[frequent[tokens]].tolist())
+        return list(self.classes_[frequent.guess(found)].tolist())
 
 
 def _are_words(X: Any) -> bool:
-    """Whether the first sequence is of strings."""
+    """Whether the first sequence is of strings, or is one."""
     rows = as_list(X, "X")
-    first = rows[0] if len(rows) else None
-    return isinstance(first, (list, tuple, np.ndarray)) and len(first) > 0 and isinstance(first[0], str)
+    first = rows[0] if len(rows) else ()
+    return isinstance(first, (str, list, tuple, np.ndarray)) and len(first) > 0 and isinstance(first[0], str)
 
 
 def read_tags(found: Read, y: Any) -> Rows:
@@ -326,11 +340,12 @@ def read_tags(found: Read, y: Any) -> Rows:
     check_same_number(found, rows)
     for row, (tags, length) in enumerate(zip(rows, found.lengths, strict=True)):
         if len(tags) != length:
-            raise DataError(f"row {row} has {length} steps and {len(tags)} tags; each step needs one")
+            given = f"{count_of(length, 'step')} and {count_of(len(tags), 'tag')}"
+            raise DataError(f"row {row} has {given}; each step needs one")
     bounds = np.cumsum([0, *found.lengths])
     if np.ndim(rows[0][0]) == 0:
-        return Rows(read_labels([tag for tags in rows for tag in tags]), bounds)
+        return Rows(read_labels([tag for tags in rows for tag in tags], bounds), bounds)
     blocks = [np.asarray(tags) for tags in rows]
     if len({block.shape[1:] for block in blocks}) > 1:
         raise DataError("y must have as many columns in every row, one for each label")
-    return Rows(read_labels(np.concatenate(blocks)), bounds)
+    return Rows(read_labels(np.concatenate(blocks), bounds), bounds)

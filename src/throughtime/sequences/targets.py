@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from throughtime.errors import DataError, ParameterError, known
 from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
-from throughtime.sequences.inputs import as_array, as_list, numbers, short
+from throughtime.sequences.inputs import as_array, as_list, count_of, numbers, short
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
 
@@ -171,27 +172,29 @@ class Values(Answers):
         return {"kind": self.kind, "flat": self.flat}
 
 
-def read_labels(y: Any, what: str = "y") -> Array:
+def read_labels(y: Any, bounds: Array | None = None) -> Array:
     """Labels ``[N]``, or 0s and 1s ``[N, K]``.
+
+    Where they are those of the steps of sequences, ``bounds`` tell for messages where each begins.
 
     Raises
     ------
     DataError
-        If there is none, they are of no such shape, or numbers that are no labels.
+        If there is none, one is missing or empty, they are of no such shape, or numbers that are no labels.
     """
     if y is None:
         raise DataError(NO_ANSWERS)
-    labels = _as_array(as_list(y, what))
+    labels = _as_array(as_list(y, "y"))
     if labels.ndim == 2 and labels.shape[1] == 1:
         category = scikit_learn("DataConversionWarning") or UserWarning
         message = "A column-vector y was passed when a 1d array was expected; its one column is taken"
-        warnings.warn(message, category, stacklevel=4)
+        warnings.warn(message, category, stacklevel=3)
         labels = labels[:, 0]
-    if labels.ndim not in (1, 2) or not len(labels):
-        raise DataError(f"{what} must be labels [N], or 0s and 1s [N, K], got the shape {list(labels.shape)}")
-    _check_labels(labels, what)
+    if labels.ndim not in (1, 2) or 0 in labels.shape:
+        raise DataError(f"y must be labels [N], or 0s and 1s [N, K], got the shape {list(labels.shape)}")
+    _check_labels(labels, bounds)
     if labels.ndim == 2:
-        return _zeros_and_ones(labels, what)
+        return _zeros_and_ones(labels, bounds)
     return labels
 
 
@@ -272,35 +275,81 @@ def _filled(values: Sequence[Any], dtype: Any) -> Array:
     return found
 
 
-def _check_labels(labels: Array, what: str) -> None:
-    if labels.dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {what} is {labels.dtype}")
-    if labels.dtype.kind == "f":
-        numbers(labels, what)
-        if (labels != np.round(labels)).any():
-            raise DataError(f"Unknown label type: continuous. {what} holds fractions; a regressor predicts those")
-    if labels.dtype.kind == "O":
-        for row, label in enumerate(labels.flat):
-            missing = not isinstance(label, str) and str(label) in ("None", "nan", "<NA>", "NaT")
-            if missing or not isinstance(label, Hashable):
-                raise DataError(f"{what} holds {short(label)} in row {row}, which is no label")
+def _check_labels(labels: Array, bounds: Array | None) -> None:
+    kind = labels.dtype.kind
+    if kind == "c":
+        raise DataError(f"Complex data not supported: y is {labels.dtype}")
+    missing = np.argwhere(_are_none(labels))
+    if len(missing):
+        shown = short(labels[tuple(missing[0])])
+        raise DataError(f"y contains {shown} ({_where(missing[0], bounds)}), which is no label")
+    if kind == "f" and (labels != np.round(labels)).any():
+        raise DataError("Unknown label type: continuous. y holds fractions; a regressor predicts those")
 
 
-def _zeros_and_ones(labels: Array, what: str) -> Array:
-    strange = np.argwhere((labels != 0) & (labels != 1)) if labels.dtype.kind in "biufO" else [(0, 0)]
+def _are_none(labels: Array) -> Array:
+    """Which are no labels: missing, empty, not finite, or nothing that could be looked up."""
+    kind = labels.dtype.kind
+    if kind == "f":
+        return np.asarray(~np.isfinite(labels))
+    if kind in "US":
+        return np.asarray(np.char.str_len(labels) == 0)
+    if kind in "mM":
+        return np.asarray(np.isnat(labels))
+    if kind == "O":
+        return np.reshape([_is_none(label) for label in labels.flat], labels.shape)
+    return np.zeros(labels.shape, bool)
+
+
+def _is_none(label: Any) -> bool:
+    if isinstance(label, (str, bytes)):
+        return not label
+    return not isinstance(label, Hashable) or str(label) in ("None", "nan", "<NA>", "NaT")
+
+
+def _where(place: Array, bounds: Array | None) -> str:
+    """The row of a label, the step where it is one of a sequence, and the column where there are several."""
+    row, *column = place.tolist()
+    words = f"row {row}"
+    if bounds is not None:
+        sequence = int(np.searchsorted(bounds, row, side="right")) - 1
+        words = f"row {sequence}, step {row - bounds[sequence]}"
+    return ", ".join([words, *(f"column {k}" for k in column)])
+
+
+def _zeros_and_ones(labels: Array, bounds: Array | None) -> Array:
+    numeric = labels.dtype.kind in "biufO"
+    strange = np.argwhere((labels != 0) & (labels != 1)) if numeric else np.zeros((1, 2), np.int64)
     if len(strange):
-        row, column = strange[0]
         raise DataError(
-            f"Unknown label type: {what} of shape {list(labels.shape)} must be 0s and 1s, one column for each label; "
-            f"row {row}, column {column} is {short(labels[row, column])}"
+            f"Unknown label type: y of shape {list(labels.shape)} must be 0s and 1s, one column for each label; "
+            f"{_where(strange[0], bounds)} is {short(labels[tuple(strange[0])])}"
         )
     return labels.astype(np.int64)
 
 
-def check_same_number(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
+def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
+    """Warns of labels ``[N]``, each of a ``what`` (such as a row), that are none of the classes learned."""
+    seen = set(classes.tolist())
+    unseen = Counter(label for label in labels.tolist() if label not in seen)
+    if unseen:
+        shown = ", ".join([*map(short, list(unseen)[:5]), *(["..."] if len(unseen) > 5 else [])])
+        where = count_of(unseen.total(), what)
+        message = f"labels in y that were never seen in training ({shown}) are those of {where}; they count as wrong"
+        warnings.warn(message, stacklevel=3)
+
+
+def check_same_number(X: Any, y: Any) -> None:
     """Raises :class:`DataError` unless both have as many rows."""
     if len(X) != len(y):
-        raise DataError(f"{names[0]} has {len(X)} rows and {names[1]} has {len(y)}; they must be as many")
+        raise DataError(f"X has {count_of(len(X), 'row')} and y has {len(y)}; they must be as many")
+
+
+def check_same_shape(found: Array, y: Array) -> None:
+    """Raises :class:`DataError` unless ``y`` is of the form of what was predicted."""
+    check_same_number(found, y)
+    if found.shape != y.shape:
+        raise DataError(f"y must be of the shape {list(found.shape)}, got {list(y.shape)}")
 
 
 def read_weights(sample_weight: Any, rows: int) -> Array:
@@ -315,7 +364,7 @@ def read_weights(sample_weight: Any, rows: int) -> Array:
         return np.ones(rows)
     weights = numbers(as_list(sample_weight, "sample_weight"), "sample_weight")
     if weights.shape != (rows,):
-        raise DataError(f"sample_weight must have one number for each of {rows} rows, got {list(weights.shape)}")
+        raise DataError(f"sample_weight must be one number for each row, [{rows}], got {list(weights.shape)}")
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise DataError(f"sample_weight must not be negative: row {row} has {weights[row]:g}")
@@ -324,10 +373,10 @@ def read_weights(sample_weight: Any, rows: int) -> Array:
     return weights
 
 
-def weights_of_rows(class_weight: Any, answers: Labels | Several, ids: Array, weights: Array) -> Array:
-    """How much rows count for their classes, ``[N]``; see the parameter ``class_weight``.
+def weights_of_classes(class_weight: Any, answers: Labels | Several, ids: Array, weights: Array) -> Array | None:
+    """How much each class counts, ``[K]``, None where all count 1; see the parameter ``class_weight``.
 
-    ``ids [N]`` are the numbers of their classes, ``weights [N]`` how much they count for themselves.
+    ``ids [N]`` are the numbers of the rows' classes, ``weights [N]`` how much rows count for themselves.
 
     Raises
     ------
@@ -335,18 +384,19 @@ def weights_of_rows(class_weight: Any, answers: Labels | Several, ids: Array, we
         If it is neither None, "balanced", nor a dict from classes to numbers above 0; or several classes may hold.
     """
     if class_weight is None:
-        return np.ones(len(ids))
+        return None
     if isinstance(answers, Several):
         raise ParameterError("class_weight is for one class a row; where several may hold, use sample_weight")
     if isinstance(class_weight, str) and class_weight == "balanced":
         counted = np.bincount(ids, weights, answers.size)
-        return np.asarray((counted.sum() / answers.size / counted)[ids])
+        return np.asarray(counted.sum() / answers.size / counted)
     if not isinstance(class_weight, Mapping):
-        raise ParameterError(f"class_weight must be None, 'balanced' or a dict, got {class_weight!r}")
+        raise ParameterError(f"class_weight must be None, 'balanced' or a dict, got {short(class_weight)}")
     labels = answers.classes.tolist()
     for label, weight in class_weight.items():
         if label not in labels:
-            raise ParameterError(f"class_weight names {label!r}, which is no class of y; it has {known(labels[:10])}")
+            classes = known(labels[:10])
+            raise ParameterError(f"class_weight names {short(label)}, which is no class of y; it has {classes}")
         if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not 0 < weight < np.inf:
-            raise ParameterError(f"class_weight must be numbers above 0, got {weight!r} for {label!r}")
-    return np.array([float(class_weight.get(label, 1.0)) for label in labels])[ids]
+            raise ParameterError(f"class_weight must be numbers above 0, got {short(weight)} for {short(label)}")
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])
