@@ -216,6 +216,12 @@ def test_it_says_what_it_does(capsys):
     )
 
 
+@pytest.mark.parametrize(("strategy", "windows"), [("direct", "2,000"), ("recursive", "200")])
+def test_intervals_are_calibrated_at_few_places_of_a_long_series(strategy, windows, capsys):
+    small(1, verbose=1, max_steps=2, context=4, strategy=strategy).fit(np.random.default_rng(0).normal(size=11_000))
+    assert f"{windows} held-out windows calibrated the quantiles" in capsys.readouterr().err
+
+
 def test_without_a_part_that_is_held_out_there_is_no_coverage():
     model = small(validation=0.0).fit(wave())
     assert (model.coverage_, model.validation_loss_) == (None, None)

@@ -33,7 +33,7 @@ def counted(lesson, outputs=1):
     """How often each (series, step, lead and column) is learned: a list of arrays."""
     windows = lesson.learned(outputs)
     weights = batch_of(windows).weights[:, :, ::outputs]
-    found = [np.zeros_like(one.target, int) for one in lesson.prepared]
+    found = [np.zeros(one.targets(0, len(one)).shape, int) for one in lesson.prepared]
     for n, (number, start, end) in enumerate(windows.places):
         found[number][start:end] += weights[: end - start, n] > 0
     return found
@@ -56,7 +56,7 @@ def test_all_that_is_known_before_the_end_is_learned_and_nothing_else(seed, shar
     lesson = lesson_of(data, context=context, season=7)
     for one, end, times in zip(lesson.prepared, lesson.ends, counted(lesson), strict=True):
         step, lead = np.arange(len(one))[:, None], np.arange(1, 4)
-        known = np.isfinite(one.target) & (step + lead < end)
+        known = np.isfinite(one.targets(0, len(one))) & (step + lead < end)
         assert (times[~known] == 0).all()
         assert (times[known] > 0).all()
 

@@ -92,9 +92,12 @@ def _forecasts(model: TrainedForecaster, panel: Panel, behind: int, *, of_fit: b
     for name, method in BASELINES.items():
         if name == "seasonal naive" and season == 1:
             continue
-        every = [method(series.target, season, h) for series in history]
-        spread = [with_quantiles(s.target, one, levels) for s, one in zip(history, every, strict=True)]
-        found[name] = Forecasts(np.stack([one[-1] for one in every]), np.stack(spread), truth, size)
+        last, spread = [], []
+        for series in history:
+            every = method(series.target, season, h)
+            last.append(every[-1].copy())
+            spread.append(with_quantiles(series.target, every, levels))
+        found[name] = Forecasts(np.stack(last), np.stack(spread), truth, size)
     forecast = np.all([np.isfinite(one.point) for one in found.values()], axis=0)
     return {name: replace(one, truth=np.where(forecast, truth, np.nan)) for name, one in found.items()}
 

@@ -20,7 +20,7 @@ from throughtime.series import conformal, model_file
 from throughtime.series.backtest import Backtest, backtest
 from throughtime.series.features import REFERENCES
 from throughtime.series.forecasting import Origin
-from throughtime.series.lesson import CALIBRATED, Lesson, prepare
+from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesson, prepare
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
 from throughtime.series.panel import Panel
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
@@ -446,16 +446,19 @@ class Forecaster(TrainedForecaster):
 
     def _calibrate(self, lesson: Lesson) -> None:
         """Moves the quantiles to where they hold on the held-out windows, and counts how often they do."""
-        windows = lesson.held_out(1, CALIBRATED) if self.validation else None
+        direct = self.strategy == "direct"
+        windows = lesson.held_out(1, CALIBRATED if direct else CALIBRATED_STEP_BY_STEP) if self.validation else None
         if windows is None:
             return
         panel, scales = lesson.panel, lesson.scales
         numbers, ends = windows.places[:, 0], windows.places[:, 2]
         origins = [Origin(panel.series[n].first(end), scales[n]) for n, end in zip(numbers, ends, strict=True)]
         sizes = np.stack([origin.scale.size for origin in origins])[:, None]
-        if self.strategy == "direct":
+        if direct:
             scaled = self._reader().outputs(windows)
-            references = np.stack([lesson.prepared[n].reference[end - 1] for n, end in zip(numbers, ends, strict=True)])
+            references = np.stack(
+                [lesson.prepared[n].reference_at(end - 1) for n, end in zip(numbers, ends, strict=True)]
+            )
         else:
             scaled = self._reader().forecast(origins, self.horizon) / sizes[..., None]
             references = np.zeros(scaled.shape[:3])

@@ -27,6 +27,9 @@ SCORED = 512
 CALIBRATED = 2000
 """Intervals are calibrated at so many places at most."""
 
+CALIBRATED_STEP_BY_STEP = 200
+"""The same where each place takes as many forecasts, and looks at the whole series, as the horizon has steps."""
+
 
 @dataclass(frozen=True)
 class Lesson:
