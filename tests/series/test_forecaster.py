@@ -139,7 +139,7 @@ def test_names_of_columns_need_columns():
 
 
 def test_a_wrong_frequency_is_refused():
-    with pytest.raises(ParameterError, match="frequency must be one of s, min, h, D, W, M, Q, Y or step"):
+    with pytest.raises(ParameterError, match="frequency must be one of s, min, h, D, B, W, M, Q, Y or step"):
         small(time="t", frequency="weekly").fit({"t": days(50), "y": wave(50)})
 
 

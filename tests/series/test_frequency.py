@@ -32,6 +32,16 @@ REGULAR = {
     "weeks": ("W", ["2024-02-15", "2024-02-22"], ["2024-02-29", "2024-03-07"]),
     "days over a leap day": ("D", ["2024-02-26", "2024-02-27", "2024-02-28"], ["2024-02-29", "2024-03-01"]),
     "days without one": ("D", ["2023-02-26", "2023-02-27", "2023-02-28"], ["2023-03-01"]),
+    "business days": (
+        "B",
+        ["2024-02-22", "2024-02-23", "2024-02-26", "2024-02-27", "2024-02-28"],
+        ["2024-02-29", "2024-03-01", "2024-03-04", "2024-03-05"],
+    ),
+    "business days at an hour": (
+        "B",
+        ["2024-02-21T17:30:00", "2024-02-22T17:30:00", "2024-02-23T17:30:00", "2024-02-26T17:30:00"],
+        ["2024-02-27T17:30:00"],
+    ),
     "hours": ("h", ["2024-01-01T22:00:00", "2024-01-01T23:00:00"], ["2024-01-02", "2024-01-02T01:00:00"]),
     "quarters of an hour": ("15min", ["2024-01-01T23:30:00", "2024-01-01T23:45:00"], ["2024-01-02"]),
     "seconds": ("10s", ["2024-01-01T23:59:40", "2024-01-01T23:59:50"], ["2024-01-02"]),
@@ -48,6 +58,33 @@ def test_the_frequency_is_found_out_and_goes_on(name):
     assert told(found.after(times(*so_far), len(ahead))) == ahead
     check_regular(times(*so_far, *ahead), found, "x")
     assert found.places(times(*so_far, *ahead)).tolist() == list(range(len(so_far) + len(ahead)))
+
+
+def test_business_days_are_told_from_days():
+    """1 January 2024 is a Monday."""
+    assert infer(times("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05")).code == "D"  # of one week
+    assert infer(times("2024-01-04", "2024-01-05", "2024-01-06", "2024-01-08", "2024-01-09")).code == "D"  # a Saturday
+    assert infer(times("2024-01-01", "2024-01-03", "2024-01-05", "2024-01-07")).code == "2D"
+
+
+def test_a_holiday_is_a_gap_among_business_days():
+    time = times("2024-03-27", "2024-03-28", "2024-04-01", "2024-04-02", "2024-04-03")  # without Good Friday
+    assert infer(time).code == "B"
+    assert Frequency(1, "B").places(time).tolist() == [0, 1, 3, 4, 5]
+    with pytest.raises(
+        DataError, match="after 2024-03-28 comes 2024-04-01, where steps of B are usual; give frequency"
+    ):
+        check_regular(time, infer(time), "x")
+
+
+def test_a_weekend_has_no_business_days():
+    time = times("2024-01-05", "2024-01-06", "2024-01-08")
+    with pytest.raises(DataError, match="the time 2024-01-06 is no whole number of steps of B after 2024-01-05"):
+        Frequency(1, "B").places(time)
+    with pytest.raises(DataError, match="after 2024-01-05 comes 2024-01-06, where steps of B are usual"):
+        check_regular(time, Frequency(1, "B"), "x")
+    assert told(Frequency(1, "B").after(time[:2], 2)) == ["2024-01-08", "2024-01-09"]
+    assert told(Frequency(5, "B").after(time[:1], 2)) == ["2024-01-12", "2024-01-19"]
 
 
 def test_integers_are_steps():
@@ -88,6 +125,7 @@ def test_months_that_are_too_short_for_the_day_end_earlier():
         ("7min", 1),
         ("30s", 2880),
         ("5D", 1),
+        ("B", 5),
     ],
 )
 def test_the_season_of_a_frequency(code, season):
@@ -96,7 +134,7 @@ def test_the_season_of_a_frequency(code, season):
 
 @pytest.mark.parametrize("code", ["", "d", "0D", "-1D", "1.5h", "month", "D ", 5, None])
 def test_no_frequency(code):
-    with pytest.raises(ParameterError, match=r"frequency must be one of s, min, h, D, W, M, Q, Y or step, with a numb"):
+    with pytest.raises(ParameterError, match=r"frequency must be one of s, min, h, D, B, W, M, Q, Y or step, with a n"):
         Frequency.parse(code)
 
 

@@ -80,6 +80,19 @@ def test_integers_and_months_go_on():
     assert found["t"].astype("datetime64[D]").astype(str).tolist() == ["2024-01-28", "2024-02-28", "2024-03-28"]
 
 
+def test_business_days_go_on_over_weekends():
+    days_of_work = np.busday_offset("2024-01-01", np.arange(60))
+    model = small(time="day").fit({"day": days_of_work, "y": wave(60)})
+    assert (model.fitted_.frequency, model.season_) == ("B", 5)
+    assert model.predict()["day"].astype("datetime64[D]").astype(str).tolist() == [
+        "2024-03-25",
+        "2024-03-26",
+        "2024-03-27",
+    ]
+    friday = {"day": days_of_work[:-1], "y": wave(59)}
+    assert [str(day)[:10] for day in model.predict(friday)["day"]] == ["2024-03-22", "2024-03-25", "2024-03-26"]
+
+
 def test_dates_with_a_time_zone_are_taken_in_utc():
     frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=50, freq="h", tz="Asia/Tokyo"), "y": wave(50)})
     found = small(time="t").fit(frame).predict()["t"]

@@ -350,6 +350,7 @@ OF_UNIT = {
     "min": ("minute", "hour", "weekday"),
     "h": ("hour", "weekday", "month"),
     "D": ("weekday", "day", "month"),
+    "B": ("weekday", "day", "month"),
     "W": ("month",),
     "M": ("month",),
     "Q": ("month",),

@@ -59,11 +59,12 @@ class Forecaster(TrainedForecaster):
     series : str or None, default None
         Column that tells series apart; None: there is one.
     frequency : str or None, default None
-        Such as ``"D"``, ``"15min"``, ``"M"``: then times that are not there count as missing values. None: found out.
+        Such as ``"D"``, ``"15min"``, ``"B"`` (Monday to Friday), ``"M"``: then times that are not there count as
+        missing values. None: found out.
     season : int or None, default None
         Steps of a season. None: from the frequency, a year of months (12), quarters (4) or weeks (52), a week of days
-        (7), a day of hours (24), minutes (1,440; of ``"15min"`` 96) or seconds (86,400), if a series has two of
-        it; else, and without times, 1.
+        (7; of business days 5), a day of hours (24), minutes (1,440; of ``"15min"`` 96) or seconds (86,400), if a
+        series has two of it; else, and without times, 1.
     calendar : bool, default True
         Whether the network is told hour, weekday, day and month, where there are dates.
     context : int or None, default None

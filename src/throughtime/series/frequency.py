@@ -13,9 +13,11 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86_400, "W": 604_800}
+BUSINESS = "B"
+"""Days from Monday to Friday; holidays among them are gaps."""
 MONTHS = {"M": 1, "Q": 3, "Y": 12}
-_CODE = re.compile(r"([1-9]\d*)?(step|s|min|h|D|W|M|Q|Y)")
-SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "D": 7, "h": 24, "min": 1440, "s": 86_400}
+_CODE = re.compile(r"([1-9]\d*)?(step|s|min|h|D|B|W|M|Q|Y)")
+SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "B": 5, "D": 7, "h": 24, "min": 1440, "s": 86_400}
 """How many steps of one unit make the season that is looked for: a year, a week of days, and else a day."""
 
 
@@ -26,8 +28,9 @@ class Frequency:
     Parameters
     ----------
     count : int
-    unit : {"s", "min", "h", "D", "W", "M", "Q", "Y"} or "step"
-        Seconds to weeks, months to years; ``"step"`` where time is counted in integers.
+    unit : {"s", "min", "h", "D", "B", "W", "M", "Q", "Y"} or "step"
+        Seconds to weeks, business days (``"B"``, Monday to Friday), months to years; ``"step"`` where time is counted
+        in integers.
     """
 
     count: int
@@ -45,7 +48,7 @@ class Frequency:
         found = _CODE.fullmatch(code) if isinstance(code, str) else None
         if found is None:
             raise ParameterError(
-                "frequency must be one of s, min, h, D, W, M, Q, Y or step, with a number before it if it is not 1, "
+                "frequency must be one of s, min, h, D, B, W, M, Q, Y or step, with a number before it if it is not 1, "
                 f"such as 'D' or '15min', got {code!r}"
             )
         return cls(int(found[1] or 1), found[2])
@@ -66,7 +69,7 @@ class Frequency:
 
     @property
     def size(self) -> int:
-        """Of one step, in months or seconds, or in integers."""
+        """Of one step, in months, business days or seconds, or in integers."""
         return self.count * (MONTHS | SECONDS).get(self.unit, 1)
 
     def places(self, time: Array) -> Array:
@@ -94,6 +97,10 @@ class Frequency:
         ahead = np.arange(1, steps + 1) * self.size
         if self.unit == "step":
             return np.asarray(time[place] + ahead)
+        if self.unit == BUSINESS:
+            day = time[place].astype("datetime64[D]")
+            days = np.busday_offset(day, ahead, roll="backward")
+            return np.asarray(days.astype("datetime64[s]") + (time[place] - day.astype("datetime64[s]")))
         if not self.in_months:
             return np.asarray(time[place] + ahead.astype("timedelta64[s]"))
         day = time[place].astype("datetime64[D]")
@@ -104,9 +111,15 @@ class Frequency:
         return np.asarray(days.astype("datetime64[s]") + (time[place] - day.astype("datetime64[s]")))
 
     def _count(self, time: Array) -> tuple[Array, Array]:
-        """Times in months or seconds (or as they are), and what is left of a month."""
+        """Times in months, business days or seconds (or as they are), and what is left of a month or day."""
         if self.unit == "step":
             return time, np.zeros(len(time))
+        if self.unit == BUSINESS:
+            days = time.astype("datetime64[D]")
+            of_weekend = ~np.is_busday(days)
+            return _business_days(time), (time - days.astype("datetime64[s]")).astype(np.int64) + of_weekend * SECONDS[
+                "D"
+            ]
         if not self.in_months:
             return time.astype(np.int64), np.zeros(len(time))
         months = time.astype("datetime64[M]")
@@ -114,6 +127,17 @@ class Frequency:
         if _is_month_end(time).all():
             left = left % SECONDS["D"]  # the time of day
         return months.astype(np.int64), left
+
+
+def _business_days(time: Array) -> Array:
+    """How many there were since 1970."""
+    return np.asarray(np.busday_count(np.datetime64(0, "D"), time.astype("datetime64[D]")))
+
+
+def _skips_weekends(time: Array) -> bool:
+    """Whether no time is of a weekend, though there are times before and after one."""
+    days = time.astype("datetime64[D]")
+    return bool(np.is_busday(days).all() and (np.diff(days.astype(np.int64)) > np.diff(_business_days(time))).any())
 
 
 def _is_month_end(time: Array) -> Array:
@@ -190,6 +214,8 @@ def infer(time: Array) -> Frequency:
     deltas, counts = np.unique(np.diff(counted), return_counts=True)
     step = int(deltas[np.argmax(counts)]) if len(deltas) else SECONDS["D"]
     unit = next(unit for unit in ("W", "D", "h", "min", "s") if step % SECONDS[unit] == 0)
+    if step == SECONDS["D"] and _skips_weekends(time):
+        return Frequency(1, BUSINESS)
     return Frequency(step // SECONDS[unit], unit)
 
 
