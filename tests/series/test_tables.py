@@ -213,6 +213,38 @@ def test_the_rows_of_the_table_are_told_where_times_do_not_increase():
         panel_of(table, series="s", time="t")
 
 
+def test_series_that_are_stacked_without_a_column_that_tells_them_apart():
+    table = {"t": [1, 2, 3, 1, 2, 3], "y": np.arange(6.0)}
+    refused(
+        DataError,
+        "the times of the series do not increase: row 4, 1, comes after 3; sort the rows by time, or, if the table "
+        "holds several series, name the column that tells them apart (series=)",
+        table,
+        time="t",
+    )
+    table["t"] = [1, 1, 2, 2, 3, 3]
+    refused(
+        DataError,
+        "the times of the series have a duplicate: row 2, 1, comes after 1; sort the rows by time, and keep one row "
+        "for each time, or, if the table holds several series, name the column that tells them apart (series=)",
+        table,
+        time="t",
+    )
+
+
+@pytest.mark.parametrize("role", ["past", "future"])
+def test_text_in_a_column_that_helps(role):
+    refused(
+        DataError,
+        "column 'sky', row 2: 'rain' is no number; past and future columns are numbers with a decimal point, left "
+        "empty where one is missing; a category that does not change within a series goes to static (--static), another one "
+        "is written as a column of 0 and 1 for each value",
+        {"y": [1.0, 2.0], "sky": ["", "rain"]},
+        target="y",
+        **{role: "sky"},
+    )
+
+
 def test_irregular_times():
     table = {"t": np.delete(days(8), 5), "y": np.arange(7.0)}
     refused(

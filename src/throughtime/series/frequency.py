@@ -232,14 +232,19 @@ def check_regular(time: Array, frequency: Frequency, who: str) -> None:
         )
 
 
-def check_order(time: Array, rows: Array, who: str) -> None:
-    """Raises :class:`DataError` unless each time is later than the one before it; ``rows`` are those of the table."""
+def check_order(time: Array, rows: Array, who: str, *, alone: bool) -> None:
+    """Raises :class:`DataError` unless each time is later than the one before it.
+
+    ``rows`` are those of the table; ``alone`` says that no column tells series apart, so that there may be several.
+    """
     wrong = np.nonzero(np.diff(time.astype(np.int64)) <= 0)[0]
     if len(wrong):
         place = int(wrong[0])
         same = time[place] == time[place + 1]
+        once = ", and keep one row for each time" if same else ""
+        apart = ", or, if the table holds several series, name the column that tells them apart (series=)"
         raise DataError(
             f"the times of {who} {'have a duplicate' if same else 'do not increase'}: row {rows[place + 1] + 1}, "
-            f"{told(time[place + 1])}, comes after {told(time[place])}; sort the rows by time"
-            + (", and keep one row for each time, or name the column that tells series apart (series=)" if same else "")
+            f"{told(time[place + 1])}, comes after {told(time[place])}; sort the rows by time{once}"
+            + (apart if alone else "")
         )

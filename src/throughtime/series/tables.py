@@ -63,8 +63,16 @@ def columns_of(data: Any) -> tuple[Columns, str] | None:
     return {str(name): frame.get_column(name).to_numpy() for name in frame.columns}, form
 
 
-def numbers(column: Any, name: str) -> Array:
-    """A column as float64, NaN where a value is missing.
+NUMBERS = "numbers have a decimal point, and what is missing is left empty"
+CATEGORIES = (
+    "past and future columns are numbers with a decimal point, left empty where one is missing; a category that does "
+    "not change within a series goes to static (--static), another one is written as a column of 0 and 1 for each value"
+)
+"""What is said of text where a number is needed."""
+
+
+def numbers(column: Any, name: str, advice: str = NUMBERS) -> Array:
+    """A column as float64, NaN where a value is missing; ``advice`` is said of what is no number.
 
     Raises
     ------
@@ -76,7 +84,7 @@ def numbers(column: Any, name: str) -> Array:
         found = array.astype(np.float64)
     else:
         values = map(str, array) if array.dtype.kind in "mM" else array.tolist()  # dates are no numbers
-        found = np.array([_number(value, row, name) for row, value in enumerate(values)], np.float64)
+        found = np.array([_number(value, row, name, advice) for row, value in enumerate(values)], np.float64)
     wrong = np.nonzero(np.isinf(found))[0]
     if len(wrong):
         raise DataError(f"column {name!r}, row {wrong[0] + 1}: the value is infinite; leave out what is not known")
@@ -87,7 +95,7 @@ MISSING = ("", "na", "n/a", "nan", "null", "none")
 """What stands for a missing value in text."""
 
 
-def _number(value: Any, row: int, name: str) -> float:
+def _number(value: Any, row: int, name: str, advice: str) -> float:
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return np.nan
     try:
@@ -95,10 +103,7 @@ def _number(value: Any, row: int, name: str) -> float:
             return float(value)
     except (TypeError, ValueError):
         pass
-    raise DataError(
-        f"column {name!r}, row {row + 1}: {value!r} is no number; numbers have a decimal point, and what is missing is "
-        "left empty"
-    )
+    raise DataError(f"column {name!r}, row {row + 1}: {value!r} is no number; {advice}")
 
 
 def roles_of(
@@ -150,7 +155,9 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
     DataError
         If a value is none, times are not regular, or static facts change.
     """
-    values = {name: numbers(columns[name], name) for name in roles.numbers}
+    values = {
+        name: numbers(columns[name], name, NUMBERS if name in roles.target else CATEGORIES) for name in roles.numbers
+    }
     rows = len(next(iter(values.values())))
     if not rows:
         raise DataError("the table has no rows")
@@ -168,7 +175,7 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
             None if times is None else times[places],
         )
         if one.time is not None:
-            check_order(one.time, places, one.called)
+            check_order(one.time, places, one.called, alone=ids is None)
         found.append(one)
     step = None if times is None else _frequency(found, frequency)
     if step is not None:
