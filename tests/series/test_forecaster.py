@@ -207,8 +207,8 @@ def test_it_says_what_it_does(capsys):
     y[5] = np.nan
     small(verbose=1, season=7, max_steps=2).fit(y)
     said = capsys.readouterr().err
-    assert "1 of 120 values are missing; they are left out, not invented" in said
-    assert "1 series of 1 columns, 120 steps; season 7, reference" in said
+    assert "1 of 120 values is missing and left out, not invented" in said
+    assert "1 series of 1 column, 120 steps; season 7, reference" in said
     assert "held-out windows calibrated the quantiles: from 0.1 to 0.9, which promises 80%" in said
     small(verbose=1, max_steps=2).fit(y[:8])
     assert "no series is long enough for a part to be held out: the intervals are not calibrated" in (

@@ -226,7 +226,7 @@ def test_what_should_be_known_ahead_is_missing():
     refused(
         of_shops(),
         shop(more=2),
-        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 are missing; give "
+        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 is missing; give "
         "rows for them, with the target left empty",
     )
     refused(
@@ -278,7 +278,7 @@ def test_arrays_for_a_model_of_tables(by_day):
     refused(
         of_shops(),
         wave(),
-        "the model learned the columns 'sales', 'visits', 'price', 'kind' and 'size', got arrays of 1 columns",
+        "the model learned the columns 'sales', 'visits', 'price', 'kind' and 'size', got arrays of 1 column",
     )
     plain = small(time="day", calendar=False).fit(dated())
     assert np.array_equal(plain.predict(wave(60)), plain.predict(dated())["y"])

@@ -237,8 +237,8 @@ def test_text_in_a_column_that_helps(role):
     refused(
         DataError,
         "column 'sky', row 2: 'rain' is no number; past and future columns are numbers with a decimal point, left "
-        "empty where one is missing; a category that does not change within a series goes to static (--static), another one "
-        "is written as a column of 0 and 1 for each value",
+        "empty where one is missing; a category that does not change within a series goes to static (--static), "
+        "another one is written as a column of 0 and 1 for each value",
         {"y": [1.0, 2.0], "sky": ["", "rain"]},
         target="y",
         **{role: "sky"},

@@ -144,7 +144,14 @@ def test_what_never_changes():
         lesson_of([np.ones(50), np.ones(40)])
     said = []
     prepare(small(), panel_of_arrays([np.ones(50), wave(50)]), said.append)
-    assert said == ["1 series are constant, such as the series 0"]
+    assert said == ["1 series is constant, such as the series 0"]
+
+
+def said_of_shops(table):
+    said = []
+    columns, form = columns_of(table)
+    prepare(small(**ROLES), panel_of_columns(columns, roles_of(columns, **ROLES), None, form, gaps=False), said.append)
+    return said
 
 
 def test_missing_values_are_said():
@@ -152,13 +159,23 @@ def test_missing_values_are_said():
     y = wave(50)
     y[[3, 4]] = np.nan
     prepare(small(), panel_of_arrays(y), said.append)
-    assert said == ["2 of 50 values are missing; they are left out, not invented"]
+    assert said == ["2 of 50 values are missing and left out, not invented"]
     table = shop()
     table["visits"][7] = np.nan
-    said.clear()
-    columns, form = columns_of(table)
-    prepare(small(**ROLES), panel_of_columns(columns, roles_of(columns, **ROLES), None, form, gaps=False), said.append)
-    assert said == ["1 values of other columns are missing; the network reads the column's mean in their place"]
+    assert said_of_shops(table) == ["1 value of other columns is missing; the network reads the column's mean instead"]
+    table["price"][[8, 70]] = np.nan
+    assert said_of_shops(table) == [
+        "3 values of other columns are missing; the network reads the column's mean instead"
+    ]
+
+
+def test_what_is_known_ahead_and_missing_is_read_as_the_mean_that_was_learned():
+    table = shop()
+    table["price"][8] = np.nan
+    lesson = lesson_of_shops(table)
+    assert lesson.prepared[0].future[8, 0] == 0
+    learned = np.concatenate([table["price"][:48], table["price"][60:96]])
+    np.testing.assert_allclose(lesson.features.future.mean, np.nanmean(learned), rtol=1e-12)
 
 
 def test_a_reference_to_a_season_needs_one():

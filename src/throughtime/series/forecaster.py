@@ -22,7 +22,7 @@ from throughtime.series.features import REFERENCES
 from throughtime.series.forecasting import Origin
 from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesson, prepare
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
-from throughtime.series.panel import Panel
+from throughtime.series.panel import Panel, how_many
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
 from throughtime.series.trained import TrainedForecaster
 from throughtime.series.windows import Windows
@@ -436,9 +436,11 @@ class Forecaster(TrainedForecaster):
         )
         self._say(
             f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
-            f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season "
-            f"{self.season_}, reference {self.reference_}, the last {self.context_} steps are read\n"
-            f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} "
+            f"{len(panel):,} series of {how_many(len(panel.roles.target), 'column')}, "
+            f"{how_many(panel.steps, 'step')}; season {self.season_}, reference {self.reference_}, reads the "
+            f"last {how_many(self.context_, 'step')}\n"
+            f"{how_many(plan.max_steps, 'step')} of {how_many(batches.rows, 'window')} "
+            f"({plan.max_steps / batches.steps_per_epoch:,.1f} "
             f"epochs), about {clock(seconds)} on the {network.engine.name} engine"
         )
         if self.validation and held_out is None:
@@ -472,7 +474,7 @@ class Forecaster(TrainedForecaster):
         q = scaled if self.loss == "pinball" else np.repeat(scaled, len(levels), axis=-1)
         coverage = conformal.measured(q, off, levels, conformal.later_half(numbers))
         self._keep(self.fitted_._replace(shifts=conformal.shifts(q, off, levels), coverage=coverage))
-        said = f"{len(off):,} held-out windows calibrated the quantiles"
+        said = f"{how_many(len(off), 'held-out window')} calibrated the quantiles"
         if coverage is not None:
             low, high = levels[0], levels[-1]
             said += (

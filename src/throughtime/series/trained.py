@@ -18,7 +18,7 @@ from throughtime.series.forecasting import Origin, Reader
 from throughtime.series.frequency import Frequency
 from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
-from throughtime.series.panel import Panel, Series
+from throughtime.series.panel import Panel, Series, are, how_many
 from throughtime.series.tables import columns_of, panel_of_arrays, panel_of_columns, roles_of, to_form
 
 
@@ -144,8 +144,8 @@ class TrainedForecaster(Learner):
         for series in panel:
             if len(series) <= fitted.features.season:
                 raise DataError(
-                    f"{series.called} has {len(series)} steps; a forecast needs a season and a step before it, "
-                    f"{fitted.features.season + 1}"
+                    f"{series.called} has {how_many(len(series), 'step')}; a forecast needs a season and a step "
+                    f"before it, {fitted.features.season + 1}"
                 )
             if ahead:
                 self._check_ahead(panel, series)
@@ -159,7 +159,7 @@ class TrainedForecaster(Learner):
             if len(panel.roles.target) != len(roles.target) or roles.numbers != roles.target or roles.static:
                 raise DataError(
                     f"the model learned the columns {known((*roles.numbers, *roles.static))}, got arrays of "
-                    f"{len(panel.roles.target)} columns"
+                    f"{how_many(len(panel.roles.target), 'column')}"
                 )
             if self.fitted_.features.calendar:
                 raise DataError(
@@ -179,8 +179,8 @@ class TrainedForecaster(Learner):
             missing = self.horizon - int(known_steps.sum())
             if missing:
                 raise DataError(
-                    f"column {name!r} is known ahead, but of the {self.horizon} steps after the end of {series.called} "
-                    f"{missing} are missing; give rows for them, with the target left empty"
+                    f"column {name!r} is known ahead, but of the {how_many(self.horizon, 'step')} after the end of "
+                    f"{series.called} {missing} {are(missing)} missing; give rows for them, with the target left empty"
                 )
 
     def _reader(self) -> Reader:
