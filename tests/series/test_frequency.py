@@ -1,14 +1,12 @@
 """Steps of time: found out, gone on with, counted, and refused."""
 
-import datetime
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer
+from throughtime.series.frequency import Frequency, check_order, check_regular, infer
 
 
 def times(*texts):
@@ -181,28 +179,3 @@ def test_times_must_increase():
         check_order(times("2024-01-01", "2024-01-05", "2024-01-02"), rows, "x", alone=False)
     with pytest.raises(DataError, match=r"the times of x have a duplicate: row 5, .*keep one row for each time$"):
         check_order(times("2024-01-01", "2024-01-01", "2024-01-02"), rows, "x", alone=False)
-
-
-def test_times_are_read_from_text_dates_and_numbers():
-    found = as_times(["2024-02-29", " 2024-03-01T08:30 ", "2024-03-01T10:30+02:00"], "t")
-    assert told(found) == ["2024-02-29", "2024-03-01T08:30:00", "2024-03-01T08:30:00"]
-    assert told(as_times([datetime.date(2024, 1, 2), datetime.datetime(2024, 1, 3, 4)], "t"))[0] == "2024-01-02"
-    assert as_times(np.array([1.0, 2.0]), "t").dtype == np.int64
-    assert as_times(np.array([2020, 2021], np.uint16), "t").tolist() == [2020, 2021]
-
-
-@pytest.mark.parametrize("value", ["yesterday", "2024-02-30", 1.5, None, True])
-def test_no_time(value):
-    with pytest.raises(DataError, match=r"column 't', row 2: .* is no time; give dates as 2026-11-20 or 2026-11-20T08"):
-        as_times(["2024-01-01", value], "t")
-
-
-def test_a_time_that_is_missing():
-    with pytest.raises(DataError, match="the time in column 't', row 2, is missing"):
-        as_times(np.array(["2024-01-01", "NaT"], "datetime64[D]"), "t")
-
-
-@pytest.mark.parametrize("values", [np.array(["2024-01-01T00:00:00.5"], "datetime64[ms]"), ["2024-01-01T00:00:00.5"]])
-def test_parts_of_a_second_are_refused(values):
-    with pytest.raises(DataError, match=r"column 't', row 1: 2024-01-01T00:00:00.50* has parts of a second; times are"):
-        as_times(values, "t")

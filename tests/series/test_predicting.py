@@ -93,12 +93,6 @@ def test_business_days_go_on_over_weekends():
     assert [str(day)[:10] for day in model.predict(friday)["day"]] == ["2024-03-22", "2024-03-25", "2024-03-26"]
 
 
-def test_dates_with_a_time_zone_are_taken_in_utc():
-    frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=50, freq="h", tz="Asia/Tokyo"), "y": wave(50)})
-    found = small(time="t").fit(frame).predict()["t"]
-    assert str(found[0]) == "2024-01-02 17:00:00"
-
-
 # ---------------------------------------------------------------------- batches
 
 

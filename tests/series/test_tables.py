@@ -22,9 +22,9 @@ from throughtime.series.tables import (
 
 
 def panel_of(table, frequency=None, **roles):
-    columns, form = columns_of(table)
+    found = columns_of(table)
     named = dict.fromkeys(("target", "past", "future", "static", "time", "series")) | roles
-    return panel_of_columns(columns, roles_of(columns, **named), frequency, form, gaps=frequency is not None)
+    return panel_of_columns(found, roles_of(found.columns, **named), frequency, gaps=frequency is not None)
 
 
 # ---------------------------------------------------------------------- what is read

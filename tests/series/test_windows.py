@@ -19,10 +19,13 @@ def lesson_of(data, **changes):
     return prepare(small(**changes), panel_of_arrays(data), silent)
 
 
+def panel_of_shops(table):
+    found = columns_of(table)
+    return panel_of_columns(found, roles_of(found.columns, **ROLES), None, gaps=False)
+
+
 def lesson_of_shops(table, **changes):
-    columns, form = columns_of(table)
-    roles = roles_of(columns, **ROLES)
-    return prepare(small(**ROLES | changes), panel_of_columns(columns, roles, None, form, gaps=False), silent)
+    return prepare(small(**ROLES | changes), panel_of_shops(table), silent)
 
 
 def batch_of(windows):
@@ -149,8 +152,7 @@ def test_what_never_changes():
 
 def said_of_shops(table):
     said = []
-    columns, form = columns_of(table)
-    prepare(small(**ROLES), panel_of_columns(columns, roles_of(columns, **ROLES), None, form, gaps=False), said.append)
+    prepare(small(**ROLES), panel_of_shops(table), said.append)
     return said
 
 

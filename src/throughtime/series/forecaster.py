@@ -55,7 +55,8 @@ class Forecaster(TrainedForecaster):
     static : str or list of str, default None
         Columns that do not change within a series: numbers, or categories.
     time : str or None, default None
-        Column of dates (or integers), in order. Dates with a time zone are taken in UTC.
+        Column of dates (or integers), in order; None: the index of a pandas frame, if it holds dates, else none. Dates
+        with a time zone are taken as its clocks show them where a step is a day or more, else in UTC.
     series : str or None, default None
         Column that tells series apart; None: there is one.
     frequency : str or None, default None
@@ -265,8 +266,9 @@ class Forecaster(TrainedForecaster):
         Parameters
         ----------
         data : data frame, mapping of columns, or arrays
-            A frame of pandas, polars or another library that narwhals knows; an array ``[T]`` or ``[T, C]`` is one
-            series with C targets, ``[N, T, C]`` or a list of such arrays are several. NaN stands for a missing value.
+            A frame of pandas, polars or another library that narwhals knows, or a column of one with a name or an
+            index of dates; an array ``[T]`` or ``[T, C]`` is one series with C targets, ``[N, T, C]`` or a list of such
+            arrays are several. NaN stands for a missing value.
         y : ignored
 
         Returns
@@ -348,10 +350,6 @@ class Forecaster(TrainedForecaster):
                 raise ParameterError(f"{name} must be one of {known(allowed)}, got {getattr(self, name)!r}")
         for name in ("target", "past", "future", "static"):
             names_of(getattr(self, name), name)
-        if self.frequency is not None and self.time is None:
-            raise ParameterError(
-                "frequency needs the column of times (time); where there is none, give season, such as season=12"
-            )
         levels = np.atleast_1d(np.asarray(self.quantiles))
         if levels.dtype.kind != "f" or levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
             raise ParameterError(
@@ -361,25 +359,29 @@ class Forecaster(TrainedForecaster):
 
     def _read(self, data: Any) -> Panel:
         """What is learned from, as a panel."""
-        found = columns_of(data)
-        if found is None:
+        table = columns_of(data)
+        time = self.time or (table and table.index)
+        if self.frequency is not None and time is None:
+            raise ParameterError(
+                "frequency needs the column of times (time); where there is none, give season, such as season=12"
+            )
+        if table is None:
             named = [name for name in ("target", "past", "future", "static", "time", "series") if getattr(self, name)]
             if named:
                 raise DataError(
                     f"{named[0]}={getattr(self, named[0])!r} names a column, but arrays have no names; give a table"
                 )
             return panel_of_arrays(data)
-        columns, form = found
         roles = roles_of(
-            columns,
+            table.columns,
             target=self.target,
             past=self.past,
             future=self.future,
             static=self.static,
-            time=self.time,
+            time=time,
             series=self.series,
         )
-        return panel_of_columns(columns, roles, self.frequency, form, gaps=self.frequency is not None)
+        return panel_of_columns(table, roles, self.frequency, gaps=self.frequency is not None)
 
     def check_ahead(self, data: Any) -> None:
         """Checks that what is known ahead reaches over the horizon, as a forecast of these data needs.

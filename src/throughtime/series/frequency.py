@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +65,11 @@ class Frequency:
     @property
     def in_months(self) -> bool:
         return self.unit in MONTHS
+
+    @property
+    def in_days(self) -> bool:
+        """Whether a step is a day or more of the calendar, which need not have 24 hours."""
+        return self.in_months or self.unit in ("D", BUSINESS, "W")
 
     @property
     def size(self) -> int:
@@ -151,53 +155,6 @@ def told(time: Any) -> str:
         return str(time)
     text = str(time)
     return text.removesuffix("T00:00:00")
-
-
-def as_times(values: Sequence[Any] | Array, name: str) -> Array:
-    """Times as seconds (``datetime64[s]``), or as integers where they are.
-
-    Raises
-    ------
-    DataError
-        If one is missing, has parts of a second, or is neither a date nor an integer; ``name`` is the column's.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind in "iu":
-        return array.astype(np.int64)
-    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
-        return array.astype(np.int64)
-    if array.dtype.kind != "M":
-        array = np.array([_time(value, row, name) for row, value in enumerate(array.tolist())], "datetime64[us]")
-    missing = np.nonzero(np.isnat(array))[0]
-    if len(missing):
-        raise DataError(f"the time in column {name!r}, row {missing[0] + 1}, is missing")
-    times = array.astype("datetime64[s]")
-    parts = np.nonzero(times != array)[0]
-    if len(parts):
-        raise DataError(
-            f"column {name!r}, row {parts[0] + 1}: {array[parts[0]]} has parts of a second; times are told to the "
-            "second, or counted in integers"
-        )
-    return times
-
-
-def _time(value: Any, row: int, name: str) -> Any:
-    from datetime import UTC, date, datetime
-
-    try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value.strip())
-        if isinstance(value, datetime):
-            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-            return np.datetime64(moment, "us")
-        if isinstance(value, date):
-            return np.datetime64(value, "us")
-    except ValueError:
-        pass
-    raise DataError(
-        f"column {name!r}, row {row + 1}: {value!r} is no time; give dates as 2026-11-20 or 2026-11-20T08:30, or "
-        "integers"
-    )
 
 
 def infer(time: Array) -> Frequency:

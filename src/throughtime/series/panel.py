@@ -8,6 +8,7 @@ from typing import Any
 
 from throughtime.engine.protocol import Array
 from throughtime.series.frequency import Frequency
+from throughtime.series.times import TimeForm
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class Panel:
     form: str = "array"
     """What they came in: ``"array"``, ``"arrays"`` (a list, or three dimensions), ``"columns"`` (a mapping), or a kind
     of data frame."""
+    times: TimeForm | None = None
+    """What their times came in."""
 
     def __len__(self) -> int:
         return len(self.series)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
-from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer
+from throughtime.errors import DataError, DataTypeError, ParameterError, known
+from throughtime.series.frequency import Frequency, check_order, check_regular, infer
 from throughtime.series.panel import Panel, Roles, Series, called
+from throughtime.series.times import Zoned, read_times
 
 Names = str | Sequence[str] | None
 Columns = dict[str, Any]
@@ -35,13 +36,26 @@ def names_of(value: Names, what: str) -> tuple[str, ...]:
     return found
 
 
-def columns_of(data: Any) -> tuple[Columns, str] | None:
-    """The columns of a data frame or mapping, and what it was; None for anything else.
+class Table(NamedTuple):
+    """The columns of a data frame or mapping, and what it was."""
+
+    columns: Columns
+    form: str
+    index: str | None = None
+    """The column that was the index of a pandas frame, if that holds times."""
+
+
+def columns_of(data: Any) -> Table | None:
+    """The table that a data frame, a mapping of columns, or a named column is; None for anything else.
+
+    A pandas frame's index of times is a column, of its name or ``"time"``.
 
     Raises
     ------
     DataError
         If what a mapping holds are no columns of one length.
+    DataTypeError
+        If it is a lazy frame, a list of tables, or indexed by periods.
     """
     if isinstance(data, Mapping):
         for name, column in data.items():
@@ -50,17 +64,50 @@ def columns_of(data: Any) -> tuple[Columns, str] | None:
         lengths = {name: len(column) for name, column in data.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"the columns are of different lengths: {lengths}")
-        return {str(name): column for name, column in data.items()}, "columns"
-    if isinstance(data, (np.ndarray, list, tuple)):
+        return Table({str(name): column for name, column in data.items()}, "columns")
+    if isinstance(data, np.ndarray):
         return None
     import narwhals as nw
 
-    try:
-        frame = nw.from_native(data, eager_only=True)
-    except TypeError:
+    if isinstance(data, (list, tuple)):
+        if len(data) and isinstance(nw.from_native(data[0], pass_through=True), (Mapping, nw.DataFrame, nw.LazyFrame)):
+            raise DataTypeError(
+                "a list of tables is not taken; put their rows into one, with a column that tells series apart "
+                "(series=)"
+            )
         return None
+    frame = nw.from_native(data, pass_through=True, allow_series=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise DataTypeError("a lazy frame has no rows yet; give what its collect() returns")
+    if not isinstance(frame, (nw.DataFrame, nw.Series)):
+        return None
+    index = _index_of_times(nw.maybe_get_index(frame))
+    if isinstance(frame, nw.Series):
+        if index is None and not frame.name:
+            return None
+        frame = frame.alias(str(frame.name or "y")).to_frame()
+    columns = {str(name): _column(frame.get_column(name)) for name in frame.columns}
     form = str(frame.implementation).rpartition(".")[2].lower()
-    return {str(name): frame.get_column(name).to_numpy() for name in frame.columns}, form
+    if index is None:
+        return Table(columns, form)
+    name = next(str(name) for name in (index.name, "time", "index") if name is not None and str(name) not in columns)
+    return Table(columns | {name: _column(nw.from_native(index.to_series(), series_only=True))}, form, name)
+
+
+def _index_of_times(index: Any) -> Any:
+    """The index of a pandas frame, if it holds times; else None."""
+    if type(index).__name__ == "PeriodIndex":
+        raise DataTypeError("the index of the table holds periods; give times, which its to_timestamp() returns")
+    return index if index is not None and getattr(index.dtype, "kind", "") == "M" else None
+
+
+def _column(column: Any) -> Any:
+    """Of a data frame of narwhals, as an array."""
+    zone = getattr(column.dtype, "time_zone", None)
+    if zone is None:
+        return column.to_numpy()
+    instant = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return Zoned(column.dt.replace_time_zone(None).to_numpy(), instant.to_numpy(), zone)
 
 
 NUMBERS = "numbers have a decimal point, and what is missing is left empty"
@@ -144,7 +191,7 @@ def roles_of(
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
 
 
-def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form: str, *, gaps: bool) -> Panel:
+def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps: bool) -> Panel:
     """A panel of the columns of a table.
 
     Rows at the end of a series that have no target are ahead: of these only the columns that are known ahead are read.
@@ -155,17 +202,23 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
     DataError
         If a value is none, times are not regular, or static facts change.
     """
+    columns = table.columns
     values = {
         name: numbers(columns[name], name, NUMBERS if name in roles.target else CATEGORIES) for name in roles.numbers
     }
     rows = len(next(iter(values.values())))
     if not rows:
         raise DataError("the table has no rows")
-    times = None if roles.time is None else as_times(columns[roles.time], roles.time)
     ids = None if roles.series is None else np.asarray(columns[roles.series])
     facts = {name: np.asarray(columns[name]).tolist() for name in roles.static}
+    groups = _groups(ids, rows)
+    times, written = None, None
+    if roles.time is not None:
+        longest = max((places for _, places in groups), key=len)
+        times, written = read_times(columns[roles.time], roles.time).at(frequency, longest)
+        written = replace(written, indexed=roles.time == table.index)
     found = []
-    for name, places in _groups(ids, rows):
+    for name, places in groups:
         one = Series(
             name,
             _matrix(values, roles.target, places),
@@ -180,7 +233,7 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
     step = None if times is None else _frequency(found, frequency)
     if step is not None:
         found = [_step_by_step(one, step, gaps=gaps) for one in found]
-    return Panel([_without_rows_ahead(one) for one in found], roles, step, form)
+    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written)
 
 
 def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
@@ -307,14 +360,22 @@ def _array(values: Any, who: str) -> Array:
     return found
 
 
-def to_form(columns: Columns, form: str) -> Any:
-    """Columns as the kind of table that came in."""
+def to_form(columns: Columns, form: str, index: str | None = None) -> Any:
+    """Columns as the kind of table that came in; one of them may be the index of a pandas frame."""
     if form in ("columns", "array", "arrays"):
         return columns
     import narwhals as nw
 
-    known_to_all = {
-        name: column.astype("datetime64[ms]") if np.asarray(column).dtype.kind == "M" else column
+    arrays = {name: _for_frames(np.asarray(column), form) for name, column in columns.items()}
+    frame = nw.from_dict(arrays, backend=cast(Any, form)).with_columns(
+        nw.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(column.zone)
         for name, column in columns.items()
-    }
-    return nw.from_dict(known_to_all, backend=cast(Any, form)).to_native()
+        if isinstance(column, Zoned)
+    )
+    return (frame if index is None else nw.maybe_set_index(frame, column_names=index)).to_native()
+
+
+def _for_frames(column: Array, form: str) -> Array:
+    """Times in a unit that the data frame knows: polars has no seconds."""
+    seconds = column.dtype.kind == "M" and np.datetime_data(column.dtype)[0] == "s"
+    return column.astype("datetime64[ms]") if seconds and form == "polars" else column

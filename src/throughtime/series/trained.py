@@ -49,8 +49,9 @@ class TrainedForecaster(Learner):
         -------
         data frame, mapping of columns, or array
             Of tables the kind that came in: the series and time columns (``step``, counted from 1, where there is no
-            time), each target's middle forecast under its name, and its quantiles under names like ``sales_0.9``. Of
-            arrays ``[h, C]``, or ``[N, h, C]`` of several series; ``C`` is left out where it is 1.
+            time), the times in the form, with the zone and in the place (column or index) that they came in, each
+            target's middle forecast under its name, and its quantiles under names like ``sales_0.9``. Of arrays
+            ``[h, C]``, or ``[N, h, C]`` of several series; ``C`` is left out where it is 1.
 
         Raises
         ------
@@ -76,7 +77,8 @@ class TrainedForecaster(Learner):
         if panel.form in ("array", "arrays"):
             found = points[0] if panel.form == "array" else points
             return found[..., 0] if found.shape[-1] == 1 else found
-        return to_form(_columns(panel, points, quantiles, self.levels_), panel.form)
+        index = panel.roles.time if panel.times is not None and panel.times.indexed else None
+        return to_form(_columns(panel, points, quantiles, self.levels_), panel.form, index)
 
     def predict_quantiles(self, data: Any = None) -> Array:
         """Forecasts the quantiles of the next ``horizon`` steps of each series.
@@ -153,8 +155,8 @@ class TrainedForecaster(Learner):
 
     def _again(self, data: Any) -> Panel:
         """Data with the columns that the model learned."""
-        roles, found = self.fitted_.roles, columns_of(data)
-        if found is None:
+        roles, table = self.fitted_.roles, columns_of(data)
+        if table is None:
             panel = panel_of_arrays(data)
             if len(panel.roles.target) != len(roles.target) or roles.numbers != roles.target or roles.static:
                 raise DataError(
@@ -166,10 +168,9 @@ class TrainedForecaster(Learner):
                     f"the model reads the calendar in column {roles.time!r}, which arrays do not have; give a table"
                 )
             return replace(panel, roles=roles)
-        columns, form = found
         wanted = {name: getattr(roles, name) for name in ("target", "past", "future", "static", "time", "series")}
         frequency, gaps = self.frequency or self.fitted_.frequency, self.frequency is not None
-        return panel_of_columns(columns, roles_of(columns, **wanted), frequency, form, gaps=gaps)
+        return panel_of_columns(table, roles_of(table.columns, **wanted), frequency, gaps=gaps)
 
     def _check_ahead(self, panel: Panel, series: Series) -> None:
         """Raises :class:`DataError` where something that should be known ahead is not."""
@@ -255,9 +256,11 @@ def _columns(panel: Panel, points: Array, quantiles: Array, levels: Sequence[flo
     columns: dict[str, Any] = {}
     if panel.roles.series is not None:
         columns[panel.roles.series] = np.repeat(np.array([series.name for series in panel]), leads)
-    times = [panel.times_after(series, leads) for series in panel]
-    steps = np.tile(np.arange(1, leads + 1), n)
-    columns[panel.roles.time or "step"] = steps if panel.roles.time is None else np.concatenate(times)  # type: ignore[arg-type]
+    if panel.times is None:
+        columns["step"] = np.tile(np.arange(1, leads + 1), n)
+    else:
+        times = [panel.times_after(series, leads) for series in panel]
+        columns[str(panel.roles.time)] = panel.times.write(np.concatenate(times))  # type: ignore[arg-type]
     for place, name in enumerate(panel.roles.target):
         columns[name] = points[..., place].reshape(-1)
         for level, tau in enumerate(levels):
