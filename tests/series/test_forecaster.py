@@ -6,13 +6,15 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from tests.forecasters import ROLES, SMALL, days, fitted, learner, of_shops, shop, small, wave
 from tests.tolerances import COMPILED, assert_close
 
 from throughtime import Forecaster, load
-from throughtime.errors import DataError, NotFittedError, ParameterError
+from throughtime.errors import DataError, DataTypeError, NotFittedError, ParameterError
 from throughtime.optimizers import adam
 from throughtime.parameters import FORECASTER
 from throughtime.series.features import REFERENCES
@@ -43,15 +45,51 @@ def test_it_can_be_cloned():
     assert type(clone(Forecaster(optimizer=adam(beta1=0.5))).optimizer) is type(adam())
 
 
-def test_fit_returns_itself_ignores_y_and_leaves_its_parameters():
+def test_fit_returns_itself_and_leaves_its_parameters():
     model = small(max_steps=1)
-    assert model.fit(wave(), [1, 2]) is model
+    assert model.fit(wave()) is model
     assert model.get_params() == small(max_steps=1).get_params()
+
+
+def test_there_is_no_second_argument():
+    for call in (small().fit, fitted().score):
+        with pytest.raises(DataTypeError) as caught:
+            call(wave(), wave())
+        assert str(caught.value) == (
+            "a forecaster takes one argument, its data; name the column of them that is forecast with target"
+        )
+
+
+def test_the_score_is_minus_the_mase_of_the_last_steps():
+    """Worked by hand: the error of the last three steps, in units of that of the value a week before, until then."""
+    y = wave()
+    naive = np.abs(y[7:117] - y[:110]).mean()
+    expected = -np.abs(y[117:] - fitted().predict(y[:117])).mean() / naive
+    np.testing.assert_allclose(fitted().score(y), expected, rtol=1e-12)
+
+
+def test_a_search_of_scikit_learn_finds_what_is_better():
+    """Of the references, the one of the season is better by far for a season that repeats."""
+    y = np.tile([3.0, 1, 4, 1, 5, 9, 2], 30) + np.random.default_rng(0).normal(0, 0.05, 210)
+    frame = pd.DataFrame({"day": days(210), "y": y})
+    for data, changes in ((y, {}), (frame, {"time": "day"})):
+        search = GridSearchCV(
+            small(season=7, max_steps=2, **changes),
+            {"reference": ["last", "season"]},
+            cv=TimeSeriesSplit(2, test_size=21),
+            error_score="raise",
+        )
+        search.fit(data)
+        assert search.best_params_ == {"reference": "season"}
+        assert (search.cv_results_["mean_test_score"] < 0).all()
+    of_series = cross_val_score(small(season=7, max_steps=2), [y, 2 * y, 3 * y], cv=3, error_score="raise")
+    assert of_series.shape == (3,)
 
 
 @pytest.mark.parametrize(
     "call",
     [
+        lambda model: model.score(wave()),
         lambda model: model.predict(),
         lambda model: model.predict(wave()),
         lambda model: model.predict_quantiles(wave()),

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from tests.forecasters import ROLES, days, shop
 
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataTypeError, ParameterError
 from throughtime.series.panel import Roles
 from throughtime.series.tables import (
     columns_of,
@@ -90,10 +90,10 @@ def test_numbers_are_read(column, expected):
 
 def test_frames_say_what_they_are():
     table = {"y": np.arange(3.0)}
-    assert columns_of(table)[1] == "columns"
-    assert columns_of(pd.DataFrame(table))[1] == "pandas"
-    assert columns_of(pl.DataFrame(table))[1] == "polars"
-    assert list(columns_of(pd.DataFrame(np.ones((2, 2))))[0]) == ["0", "1"]
+    assert columns_of(table).form == "columns"
+    assert columns_of(pd.DataFrame(table)).form == "pandas"
+    assert columns_of(pl.DataFrame(table)).form == "polars"
+    assert list(columns_of(pd.DataFrame(np.ones((2, 2)))).columns) == ["0", "1"]
     for other in (np.ones(3), [1.0, 2.0], pd.Series([1.0]), pl.Series([1.0]), 5):
         assert columns_of(other) is None
 
@@ -306,6 +306,21 @@ def test_static_columns_that_change_or_are_missing():
         table["c"] = np.array([value] * 3, object)
         message = "the static column 'c', row 1, has no value; leave the series out, or give it one"
         refused(DataError, message, table, series="s", target="y", static="c")
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, dict])
+def test_a_list_of_tables(kind):
+    with pytest.raises(DataTypeError) as caught:
+        columns_of([kind({"y": [1.0, 2.0]})])
+    assert str(caught.value) == (
+        "a list of tables is not taken; put their rows into one, with a column that tells series apart (series=)"
+    )
+
+
+def test_a_lazy_frame():
+    with pytest.raises(DataTypeError) as caught:
+        columns_of(pl.LazyFrame({"y": [1.0, 2.0]}))
+    assert str(caught.value) == "a lazy frame has no rows yet; give what its collect() returns"
 
 
 @pytest.mark.parametrize(

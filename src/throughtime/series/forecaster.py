@@ -24,7 +24,7 @@ from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesso
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
 from throughtime.series.panel import Panel, how_many
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
-from throughtime.series.trained import TrainedForecaster
+from throughtime.series.trained import TrainedForecaster, check_no_labels
 from throughtime.series.windows import Windows
 from throughtime.training import Batches, History
 from throughtime.training.progress import Progress, clock
@@ -269,7 +269,8 @@ class Forecaster(TrainedForecaster):
             A frame of pandas, polars or another library that narwhals knows, or a column of one with a name or an
             index of dates; an array ``[T]`` or ``[T, C]`` is one series with C targets, ``[N, T, C]`` or a list of such
             arrays are several. NaN stands for a missing value.
-        y : ignored
+        y : None
+            There is no second argument: what is forecast is among the data (``target``).
 
         Returns
         -------
@@ -282,10 +283,13 @@ class Forecaster(TrainedForecaster):
         DataError
             If a column does not exist or holds what it should not, times are not regular, a series is too short, or
             nothing ever changes.
+        DataTypeError
+            If there is a second argument, or the data are a lazy frame, a list of tables, or indexed by periods.
         NonFiniteLoss
             If the training blew up. The model is usable all the same, with the weights of the last finite loss.
         """
         self.check()
+        check_no_labels(y)
         return self.fit_panel(self._read(data))
 
     def fit_panel(self, panel: Panel) -> Self:
@@ -360,7 +364,7 @@ class Forecaster(TrainedForecaster):
     def _read(self, data: Any) -> Panel:
         """What is learned from, as a panel."""
         table = columns_of(data)
-        time = self.time or (table and table.index)
+        time = self.time or (None if table is None else table.index)
         if self.frequency is not None and time is None:
             raise ParameterError(
                 "frequency needs the column of times (time); where there is none, give season, such as season=12"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -36,7 +36,8 @@ def names_of(value: Names, what: str) -> tuple[str, ...]:
     return found
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """The columns of a data frame or mapping, and what it was."""
 
     columns: Columns

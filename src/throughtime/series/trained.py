@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, DataTypeError, ParameterError, known
 from throughtime.learner import Learner
 from throughtime.series import conformal
 from throughtime.series.backtest import judge
@@ -20,6 +20,14 @@ from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
 from throughtime.series.panel import Panel, Series, are, how_many
 from throughtime.series.tables import columns_of, panel_of_arrays, panel_of_columns, roles_of, to_form
+
+
+def check_no_labels(y: Any) -> None:
+    """Raises :class:`DataTypeError` if a second argument, as estimators of labels have it, is given."""
+    if y is not None:
+        raise DataTypeError(
+            "a forecaster takes one argument, its data; name the column of them that is forecast with target"
+        )
 
 
 class TrainedForecaster(Learner):
@@ -132,6 +140,42 @@ class TrainedForecaster(Learner):
         """
         panel = self._given(data, ahead=False)
         return judge(self, panel, of_fit=data is None)
+
+    def score(self, data: Any = None, y: Any = None) -> float:
+        """Minus the MASE over the last ``horizon`` steps, as :meth:`evaluate` finds it; greater is better.
+
+        For scikit-learn's searches, with folds that do not cut a series in two (``TimeSeriesSplit``, or a list of
+        series): the model learns one part, and forecasts the end of the other from its beginning.
+
+        Parameters
+        ----------
+        data : as for ``fit``, default None
+            None: those of ``fit``.
+        y : None
+            There is no second argument.
+
+        Returns
+        -------
+        float
+            Above -1: better than the seasonal naive forecast is within the history.
+
+        Raises
+        ------
+        DataError, NotFittedError
+            As ``evaluate`` does.
+        DataTypeError
+            If there is a second argument.
+
+        Examples
+        --------
+        >>> from throughtime import Forecaster
+        >>> walk = np.cumsum(np.random.default_rng(1).normal(size=200))
+        >>> model = Forecaster(3, hidden_size=4, max_steps=20, random_state=1, verbose=0).fit(walk)
+        >>> model.score() == -model.evaluate().overall()["mase"]
+        True
+        """
+        check_no_labels(y)
+        return -self.evaluate(data).overall()["mase"]
 
     def _given(self, data: Any, *, ahead: bool = True) -> Panel:
         """Checked data to forecast, or those of ``fit``."""
