@@ -52,9 +52,9 @@ REFUSED = [
     (f"{FORECAST} --to f.xlsx", "choose '.csv', '.tsv', '.jsonl' and '.parquet', which spreadsheet programs open"),
     (
         f"{FORECAST} --future price --to f.csv",
-        "'wave.csv': column 'price' is known ahead, but of the 1 steps after the",
+        "'wave.csv': column 'price' is known ahead, but of the 1 step after the",
     ),
-    (f"{FORECAST} --future price --plot f.png", "'wave.csv': column 'price' is known ahead, but of the 1 steps after"),
+    (f"{FORECAST} --future price --plot f.png", "'wave.csv': column 'price' is known ahead, but of the 1 step after"),
     (
         f"{FORECAST} --horizon 10 --folds 4",
         "'wave.csv': the series has 40 steps, and --folds 4 with --horizon 10 judges 40, with what is learned before "

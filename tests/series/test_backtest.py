@@ -134,7 +134,10 @@ def test_it_says_when_the_network_loses():
     found = small(reference="mean", max_steps=2).fit(walk).backtest(folds=3)
     assert str(found).splitlines()[-2].endswith("use the baseline, or give more data")
     assert "ABOVE" in str(found)
-    assert str(found).endswith("folds")
+    assert str(found).endswith("\nthe network is better than the best baseline in 0 of 3 folds")
+    once = fitted().backtest(folds=1, refit=False)
+    assert str(once).endswith(f"in {int(once.folds[0].wins)} of 1 fold")
+    assert "\n1 window; coverage" in str(once)
 
 
 def test_it_says_when_the_network_wins():
@@ -179,7 +182,7 @@ def test_a_series_that_is_too_short_for_so_many_folds():
         fitted().backtest(folds=40, step=3)
     assert str(caught.value) == (
         "the series has 120 steps; the first forecast begins 120 before its end and needs 1 before that: give more of "
-        "it, fewer folds or a smaller step, or leave it out"
+        "it, fewer folds (--folds) or, in Python, a smaller step, or leave it out"
     )
     with pytest.raises(DataError, match="the first forecast begins 114 before its end and needs 8 before that"):
         fitted().backtest(folds=38, step=3, refit=False)
@@ -188,8 +191,12 @@ def test_a_series_that_is_too_short_for_so_many_folds():
 
 
 def test_a_series_that_is_too_short_to_be_judged():
-    with pytest.raises(DataError, match="has 10 steps; the first forecast begins 3 before its end and needs 8 before"):
+    with pytest.raises(DataError) as caught:
         fitted().evaluate(wave(10))
+    assert str(caught.value) == (
+        "the series has 10 steps; the first forecast begins 3 before its end and needs 8 before that: give more of it, "
+        "or leave it out"
+    )
 
 
 def test_parameters_are_checked_before_data_are_read():

@@ -1,5 +1,6 @@
 """References and inputs: numbers worked on paper, and that nothing looks ahead."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,10 @@ def drawn(seed, T=20, C=2, missing=0.3):
 
 
 # ---------------------------------------------------------------------- worked on paper
+
+
+def test_values_ahead():
+    assert np.array_equal(ahead(column(1, 2, 3), 2)[..., 0], [[2, 3], [3, NAN], [NAN, NAN]], equal_nan=True)
 
 
 def test_missing_values_are_filled_with_the_last_known_one():
@@ -154,8 +159,9 @@ def test_the_inputs_of_a_step():
     assert scale.size.tolist() == [2]
     change, over, recent, there = prepared.now[-1].tolist()
     assert (change, over, recent, there) == (1.5, 1.0, 1.25, 1.0)  # 3 / 2, 2 / 2, (6 - 3.5) / 2
-    assert prepared.target[:, 0].tolist()[1:3] == [1.0, 1.0]  # (3 - 1) / 2, (6 - 4) / 2
-    assert np.isnan(prepared.target[[0, 3], 0]).all()
+    targets = prepared.targets(0, 4)[:, 0]
+    assert targets.tolist()[1:3] == [1.0, 1.0]  # (3 - 1) / 2, (6 - 4) / 2
+    assert np.isnan(targets[[0, 3]]).all()
     assert prepared.now.shape[1] == features.width(Roles(("y",)))
 
 
@@ -228,7 +234,28 @@ def test_a_shorter_series_has_the_same_inputs(seed, steps):
     scale = scale_of(series.target, "recent", 5)
     whole, part = features.of(series, scale), features.of(series.first(steps), scale)
     assert np.array_equal(whole.now[:steps], part.now)
-    assert np.array_equal(whole.reference[:steps], part.reference, equal_nan=True)
+    for step in range(steps):
+        assert np.array_equal(whole.reference_at(step), part.reference_at(step), equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+@given(st.integers(0, 10_000), st.integers(1, 19), st.integers(1, 30))
+def test_the_targets_of_a_piece_are_those_of_the_whole(kind, seed, start, leads):
+    """Each is the value so many steps later less the reference, in units of the scale."""
+    y = drawn(seed)
+    scale = scale_of(y, kind, 5)
+    prepared = features_of(kind, season=5, leads=leads).of(series_of(y), scale)
+    off = (ahead(y, leads) - references(y, kind, 5, leads, scale.mean)) / scale.size
+    expected = off.reshape(20, -1).astype(np.float32)
+    assert np.array_equal(prepared.targets(start, 20), expected[start:], equal_nan=True)
+    assert np.array_equal(prepared.targets(0, start), expected[:start], equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_what_is_kept_of_a_step_does_not_grow_with_the_horizon(kind):
+    y = drawn(0)
+    near, far = (features_of(kind, leads=leads).of(series_of(y), scale_of(y, kind, 3)) for leads in (1, 250))
+    assert len(pickle.dumps(near)) == len(pickle.dumps(far))
 
 
 @pytest.mark.parametrize("kind", REFERENCES)
@@ -237,7 +264,10 @@ def test_inputs_and_targets_do_not_depend_on_the_units(kind, seed):
     y = drawn(seed)
     features = features_of(kind, season=5)
     one, other = (features.of(series_of(z), scale_of(z, kind, 5)) for z in (y, y * 1000 + 5))
-    for name in ("now", "target"):
-        there = np.isfinite(getattr(one, name))
-        assert np.array_equal(there, np.isfinite(getattr(other, name)))
-        assert_close(getattr(one, name)[there], getattr(other, name)[there], ROWS["float32"], name)
+    for name, first, second in (
+        ("now", one.now, other.now),
+        ("targets", one.targets(0, 20), other.targets(0, 20)),
+    ):
+        there = np.isfinite(first)
+        assert np.array_equal(there, np.isfinite(second))
+        assert_close(first[there], second[there], ROWS["float32"], name)

@@ -6,13 +6,15 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from tests.forecasters import ROLES, SMALL, days, fitted, learner, of_shops, shop, small, wave
 from tests.tolerances import COMPILED, assert_close
 
 from throughtime import Forecaster, load
-from throughtime.errors import DataError, NotFittedError, ParameterError
+from throughtime.errors import DataError, DataTypeError, NotFittedError, ParameterError
 from throughtime.optimizers import adam
 from throughtime.parameters import FORECASTER
 from throughtime.series.features import REFERENCES
@@ -43,15 +45,51 @@ def test_it_can_be_cloned():
     assert type(clone(Forecaster(optimizer=adam(beta1=0.5))).optimizer) is type(adam())
 
 
-def test_fit_returns_itself_ignores_y_and_leaves_its_parameters():
+def test_fit_returns_itself_and_leaves_its_parameters():
     model = small(max_steps=1)
-    assert model.fit(wave(), [1, 2]) is model
+    assert model.fit(wave()) is model
     assert model.get_params() == small(max_steps=1).get_params()
+
+
+def test_there_is_no_second_argument():
+    for call in (small().fit, fitted().score):
+        with pytest.raises(DataTypeError) as caught:
+            call(wave(), wave())
+        assert str(caught.value) == (
+            "a forecaster takes one argument, its data; name the column of them that is forecast with target"
+        )
+
+
+def test_the_score_is_minus_the_mase_of_the_last_steps():
+    """Worked by hand: the error of the last three steps, in units of that of the value a week before, until then."""
+    y = wave()
+    naive = np.abs(y[7:117] - y[:110]).mean()
+    expected = -np.abs(y[117:] - fitted().predict(y[:117])).mean() / naive
+    np.testing.assert_allclose(fitted().score(y), expected, rtol=1e-12)
+
+
+def test_a_search_of_scikit_learn_finds_what_is_better():
+    """Of the references, the one of the season is better by far for a season that repeats."""
+    y = np.tile([3.0, 1, 4, 1, 5, 9, 2], 30) + np.random.default_rng(0).normal(0, 0.05, 210)
+    frame = pd.DataFrame({"day": days(210), "y": y})
+    for data, changes in ((y, {}), (frame, {"time": "day"})):
+        search = GridSearchCV(
+            small(season=7, max_steps=2, **changes),
+            {"reference": ["last", "season"]},
+            cv=TimeSeriesSplit(2, test_size=21),
+            error_score="raise",
+        )
+        search.fit(data)
+        assert search.best_params_ == {"reference": "season"}
+        assert (search.cv_results_["mean_test_score"] < 0).all()
+    of_series = cross_val_score(small(season=7, max_steps=2), [y, 2 * y, 3 * y], cv=3, error_score="raise")
+    assert of_series.shape == (3,)
 
 
 @pytest.mark.parametrize(
     "call",
     [
+        lambda model: model.score(wave()),
         lambda model: model.predict(),
         lambda model: model.predict(wave()),
         lambda model: model.predict_quantiles(wave()),
@@ -139,7 +177,7 @@ def test_names_of_columns_need_columns():
 
 
 def test_a_wrong_frequency_is_refused():
-    with pytest.raises(ParameterError, match="frequency must be one of s, min, h, D, W, M, Q, Y or step"):
+    with pytest.raises(ParameterError, match="frequency must be one of s, min, h, D, B, W, M, Q, Y or step"):
         small(time="t", frequency="weekly").fit({"t": days(50), "y": wave(50)})
 
 
@@ -207,13 +245,19 @@ def test_it_says_what_it_does(capsys):
     y[5] = np.nan
     small(verbose=1, season=7, max_steps=2).fit(y)
     said = capsys.readouterr().err
-    assert "1 of 120 values are missing; they are left out, not invented" in said
-    assert "1 series of 1 columns, 120 steps; season 7, reference" in said
+    assert "1 of 120 values is missing and left out, not invented" in said
+    assert "1 series of 1 column, 120 steps; season 7, reference" in said
     assert "held-out windows calibrated the quantiles: from 0.1 to 0.9, which promises 80%" in said
     small(verbose=1, max_steps=2).fit(y[:8])
     assert "no series is long enough for a part to be held out: the intervals are not calibrated" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(("strategy", "windows"), [("direct", "2,000"), ("recursive", "200")])
+def test_intervals_are_calibrated_at_few_places_of_a_long_series(strategy, windows, capsys):
+    small(1, verbose=1, max_steps=2, context=4, strategy=strategy).fit(np.random.default_rng(0).normal(size=11_000))
+    assert f"{windows} held-out windows calibrated the quantiles" in capsys.readouterr().err
 
 
 def test_without_a_part_that_is_held_out_there_is_no_coverage():

@@ -1,14 +1,12 @@
 """Steps of time: found out, gone on with, counted, and refused."""
 
-import datetime
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer
+from throughtime.series.frequency import Frequency, check_order, check_regular, infer
 
 
 def times(*texts):
@@ -32,6 +30,16 @@ REGULAR = {
     "weeks": ("W", ["2024-02-15", "2024-02-22"], ["2024-02-29", "2024-03-07"]),
     "days over a leap day": ("D", ["2024-02-26", "2024-02-27", "2024-02-28"], ["2024-02-29", "2024-03-01"]),
     "days without one": ("D", ["2023-02-26", "2023-02-27", "2023-02-28"], ["2023-03-01"]),
+    "business days": (
+        "B",
+        ["2024-02-22", "2024-02-23", "2024-02-26", "2024-02-27", "2024-02-28"],
+        ["2024-02-29", "2024-03-01", "2024-03-04", "2024-03-05"],
+    ),
+    "business days at an hour": (
+        "B",
+        ["2024-02-21T17:30:00", "2024-02-22T17:30:00", "2024-02-23T17:30:00", "2024-02-26T17:30:00"],
+        ["2024-02-27T17:30:00"],
+    ),
     "hours": ("h", ["2024-01-01T22:00:00", "2024-01-01T23:00:00"], ["2024-01-02", "2024-01-02T01:00:00"]),
     "quarters of an hour": ("15min", ["2024-01-01T23:30:00", "2024-01-01T23:45:00"], ["2024-01-02"]),
     "seconds": ("10s", ["2024-01-01T23:59:40", "2024-01-01T23:59:50"], ["2024-01-02"]),
@@ -48,6 +56,33 @@ def test_the_frequency_is_found_out_and_goes_on(name):
     assert told(found.after(times(*so_far), len(ahead))) == ahead
     check_regular(times(*so_far, *ahead), found, "x")
     assert found.places(times(*so_far, *ahead)).tolist() == list(range(len(so_far) + len(ahead)))
+
+
+def test_business_days_are_told_from_days():
+    """1 January 2024 is a Monday."""
+    assert infer(times("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05")).code == "D"  # of one week
+    assert infer(times("2024-01-04", "2024-01-05", "2024-01-06", "2024-01-08", "2024-01-09")).code == "D"  # a Saturday
+    assert infer(times("2024-01-01", "2024-01-03", "2024-01-05", "2024-01-07")).code == "2D"
+
+
+def test_a_holiday_is_a_gap_among_business_days():
+    time = times("2024-03-27", "2024-03-28", "2024-04-01", "2024-04-02", "2024-04-03")  # without Good Friday
+    assert infer(time).code == "B"
+    assert Frequency(1, "B").places(time).tolist() == [0, 1, 3, 4, 5]
+    with pytest.raises(
+        DataError, match="after 2024-03-28 comes 2024-04-01, where steps of B are usual; give frequency"
+    ):
+        check_regular(time, infer(time), "x")
+
+
+def test_a_weekend_has_no_business_days():
+    time = times("2024-01-05", "2024-01-06", "2024-01-08")
+    with pytest.raises(DataError, match="the time 2024-01-06 is no whole number of steps of B after 2024-01-05"):
+        Frequency(1, "B").places(time)
+    with pytest.raises(DataError, match="after 2024-01-05 comes 2024-01-06, where steps of B are usual"):
+        check_regular(time, Frequency(1, "B"), "x")
+    assert told(Frequency(1, "B").after(time[:2], 2)) == ["2024-01-08", "2024-01-09"]
+    assert told(Frequency(5, "B").after(time[:1], 2)) == ["2024-01-12", "2024-01-19"]
 
 
 def test_integers_are_steps():
@@ -88,6 +123,7 @@ def test_months_that_are_too_short_for_the_day_end_earlier():
         ("7min", 1),
         ("30s", 2880),
         ("5D", 1),
+        ("B", 5),
     ],
 )
 def test_the_season_of_a_frequency(code, season):
@@ -96,7 +132,7 @@ def test_the_season_of_a_frequency(code, season):
 
 @pytest.mark.parametrize("code", ["", "d", "0D", "-1D", "1.5h", "month", "D ", 5, None])
 def test_no_frequency(code):
-    with pytest.raises(ParameterError, match=r"frequency must be one of s, min, h, D, W, M, Q, Y or step, with a numb"):
+    with pytest.raises(ParameterError, match=r"frequency must be one of s, min, h, D, B, W, M, Q, Y or step, with a n"):
         Frequency.parse(code)
 
 
@@ -140,31 +176,6 @@ def test_irregular_times_say_where():
 def test_times_must_increase():
     rows = np.array([0, 4, 9])
     with pytest.raises(DataError, match="the times of x do not increase: row 10, 2024-01-02, comes after 2024-01-05;"):
-        check_order(times("2024-01-01", "2024-01-05", "2024-01-02"), rows, "x")
-    with pytest.raises(DataError, match=r"the times of x have a duplicate: row 5, .*keep one row for each time"):
-        check_order(times("2024-01-01", "2024-01-01", "2024-01-02"), rows, "x")
-
-
-def test_times_are_read_from_text_dates_and_numbers():
-    found = as_times(["2024-02-29", " 2024-03-01T08:30 ", "2024-03-01T10:30+02:00"], "t")
-    assert told(found) == ["2024-02-29", "2024-03-01T08:30:00", "2024-03-01T08:30:00"]
-    assert told(as_times([datetime.date(2024, 1, 2), datetime.datetime(2024, 1, 3, 4)], "t"))[0] == "2024-01-02"
-    assert as_times(np.array([1.0, 2.0]), "t").dtype == np.int64
-    assert as_times(np.array([2020, 2021], np.uint16), "t").tolist() == [2020, 2021]
-
-
-@pytest.mark.parametrize("value", ["yesterday", "2024-02-30", 1.5, None, True])
-def test_no_time(value):
-    with pytest.raises(DataError, match=r"column 't', row 2: .* is no time; give dates as 2026-11-20 or 2026-11-20T08"):
-        as_times(["2024-01-01", value], "t")
-
-
-def test_a_time_that_is_missing():
-    with pytest.raises(DataError, match="the time in column 't', row 2, is missing"):
-        as_times(np.array(["2024-01-01", "NaT"], "datetime64[D]"), "t")
-
-
-@pytest.mark.parametrize("values", [np.array(["2024-01-01T00:00:00.5"], "datetime64[ms]"), ["2024-01-01T00:00:00.5"]])
-def test_parts_of_a_second_are_refused(values):
-    with pytest.raises(DataError, match=r"column 't', row 1: 2024-01-01T00:00:00.50* has parts of a second; times are"):
-        as_times(values, "t")
+        check_order(times("2024-01-01", "2024-01-05", "2024-01-02"), rows, "x", alone=False)
+    with pytest.raises(DataError, match=r"the times of x have a duplicate: row 5, .*keep one row for each time$"):
+        check_order(times("2024-01-01", "2024-01-01", "2024-01-02"), rows, "x", alone=False)

@@ -125,5 +125,5 @@ def test_the_table_has_a_row_for_each_method_and_lead():
 
 def test_it_tells_every_method_and_what_the_coverage_promises():
     text = str(scores(1, 2))
-    assert "1 windows; coverage of 0.1 to 0.9, which promises 80%" in text
+    assert "1 window; coverage of 0.1 to 0.9, which promises 80%" in text
     assert [line.split()[0] for line in text.splitlines()[:3]] == ["rmse", "network", "naive"]

@@ -80,10 +80,17 @@ def test_integers_and_months_go_on():
     assert found["t"].astype("datetime64[D]").astype(str).tolist() == ["2024-01-28", "2024-02-28", "2024-03-28"]
 
 
-def test_dates_with_a_time_zone_are_taken_in_utc():
-    frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=50, freq="h", tz="Asia/Tokyo"), "y": wave(50)})
-    found = small(time="t").fit(frame).predict()["t"]
-    assert str(found[0]) == "2024-01-02 17:00:00"
+def test_business_days_go_on_over_weekends():
+    days_of_work = np.busday_offset("2024-01-01", np.arange(60))
+    model = small(time="day").fit({"day": days_of_work, "y": wave(60)})
+    assert (model.fitted_.frequency, model.season_) == ("B", 5)
+    assert model.predict()["day"].astype("datetime64[D]").astype(str).tolist() == [
+        "2024-03-25",
+        "2024-03-26",
+        "2024-03-27",
+    ]
+    friday = {"day": days_of_work[:-1], "y": wave(59)}
+    assert [str(day)[:10] for day in model.predict(friday)["day"]] == ["2024-03-22", "2024-03-25", "2024-03-26"]
 
 
 # ---------------------------------------------------------------------- batches
@@ -213,7 +220,7 @@ def test_what_should_be_known_ahead_is_missing():
     refused(
         of_shops(),
         shop(more=2),
-        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 are missing; give "
+        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 is missing; give "
         "rows for them, with the target left empty",
     )
     refused(
@@ -265,7 +272,7 @@ def test_arrays_for_a_model_of_tables(by_day):
     refused(
         of_shops(),
         wave(),
-        "the model learned the columns 'sales', 'visits', 'price', 'kind' and 'size', got arrays of 1 columns",
+        "the model learned the columns 'sales', 'visits', 'price', 'kind' and 'size', got arrays of 1 column",
     )
     plain = small(time="day", calendar=False).fit(dated())
     assert np.array_equal(plain.predict(wave(60)), plain.predict(dated())["y"])

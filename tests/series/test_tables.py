@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from tests.forecasters import ROLES, days, shop
 
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataTypeError, ParameterError
 from throughtime.series.panel import Roles
 from throughtime.series.tables import (
     columns_of,
@@ -22,9 +22,9 @@ from throughtime.series.tables import (
 
 
 def panel_of(table, frequency=None, **roles):
-    columns, form = columns_of(table)
+    found = columns_of(table)
     named = dict.fromkeys(("target", "past", "future", "static", "time", "series")) | roles
-    return panel_of_columns(columns, roles_of(columns, **named), frequency, form, gaps=frequency is not None)
+    return panel_of_columns(found, roles_of(found.columns, **named), frequency, gaps=frequency is not None)
 
 
 # ---------------------------------------------------------------------- what is read
@@ -90,10 +90,10 @@ def test_numbers_are_read(column, expected):
 
 def test_frames_say_what_they_are():
     table = {"y": np.arange(3.0)}
-    assert columns_of(table)[1] == "columns"
-    assert columns_of(pd.DataFrame(table))[1] == "pandas"
-    assert columns_of(pl.DataFrame(table))[1] == "polars"
-    assert list(columns_of(pd.DataFrame(np.ones((2, 2))))[0]) == ["0", "1"]
+    assert columns_of(table).form == "columns"
+    assert columns_of(pd.DataFrame(table)).form == "pandas"
+    assert columns_of(pl.DataFrame(table)).form == "polars"
+    assert list(columns_of(pd.DataFrame(np.ones((2, 2)))).columns) == ["0", "1"]
     for other in (np.ones(3), [1.0, 2.0], pd.Series([1.0]), pl.Series([1.0]), 5):
         assert columns_of(other) is None
 
@@ -213,6 +213,38 @@ def test_the_rows_of_the_table_are_told_where_times_do_not_increase():
         panel_of(table, series="s", time="t")
 
 
+def test_series_that_are_stacked_without_a_column_that_tells_them_apart():
+    table = {"t": [1, 2, 3, 1, 2, 3], "y": np.arange(6.0)}
+    refused(
+        DataError,
+        "the times of the series do not increase: row 4, 1, comes after 3; sort the rows by time, or, if the table "
+        "holds several series, name the column that tells them apart (series=)",
+        table,
+        time="t",
+    )
+    table["t"] = [1, 1, 2, 2, 3, 3]
+    refused(
+        DataError,
+        "the times of the series have a duplicate: row 2, 1, comes after 1; sort the rows by time, and keep one row "
+        "for each time, or, if the table holds several series, name the column that tells them apart (series=)",
+        table,
+        time="t",
+    )
+
+
+@pytest.mark.parametrize("role", ["past", "future"])
+def test_text_in_a_column_that_helps(role):
+    refused(
+        DataError,
+        "column 'sky', row 2: 'rain' is no number; past and future columns are numbers with a decimal point, left "
+        "empty where one is missing; a category that does not change within a series goes to static (--static), "
+        "another one is written as a column of 0 and 1 for each value",
+        {"y": [1.0, 2.0], "sky": ["", "rain"]},
+        target="y",
+        **{role: "sky"},
+    )
+
+
 def test_irregular_times():
     table = {"t": np.delete(days(8), 5), "y": np.arange(7.0)}
     refused(
@@ -274,6 +306,21 @@ def test_static_columns_that_change_or_are_missing():
         table["c"] = np.array([value] * 3, object)
         message = "the static column 'c', row 1, has no value; leave the series out, or give it one"
         refused(DataError, message, table, series="s", target="y", static="c")
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, dict])
+def test_a_list_of_tables(kind):
+    with pytest.raises(DataTypeError) as caught:
+        columns_of([kind({"y": [1.0, 2.0]})])
+    assert str(caught.value) == (
+        "a list of tables is not taken; put their rows into one, with a column that tells series apart (series=)"
+    )
+
+
+def test_a_lazy_frame():
+    with pytest.raises(DataTypeError) as caught:
+        columns_of(pl.LazyFrame({"y": [1.0, 2.0]}))
+    assert str(caught.value) == "a lazy frame has no rows yet; give what its collect() returns"
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,13 @@ def lesson_of(data, **changes):
     return prepare(small(**changes), panel_of_arrays(data), silent)
 
 
+def panel_of_shops(table):
+    found = columns_of(table)
+    return panel_of_columns(found, roles_of(found.columns, **ROLES), None, gaps=False)
+
+
 def lesson_of_shops(table, **changes):
-    columns, form = columns_of(table)
-    roles = roles_of(columns, **ROLES)
-    return prepare(small(**ROLES | changes), panel_of_columns(columns, roles, None, form, gaps=False), silent)
+    return prepare(small(**ROLES | changes), panel_of_shops(table), silent)
 
 
 def batch_of(windows):
@@ -33,7 +36,7 @@ def counted(lesson, outputs=1):
     """How often each (series, step, lead and column) is learned: a list of arrays."""
     windows = lesson.learned(outputs)
     weights = batch_of(windows).weights[:, :, ::outputs]
-    found = [np.zeros_like(one.target, int) for one in lesson.prepared]
+    found = [np.zeros(one.targets(0, len(one)).shape, int) for one in lesson.prepared]
     for n, (number, start, end) in enumerate(windows.places):
         found[number][start:end] += weights[: end - start, n] > 0
     return found
@@ -56,7 +59,7 @@ def test_all_that_is_known_before_the_end_is_learned_and_nothing_else(seed, shar
     lesson = lesson_of(data, context=context, season=7)
     for one, end, times in zip(lesson.prepared, lesson.ends, counted(lesson), strict=True):
         step, lead = np.arange(len(one))[:, None], np.arange(1, 4)
-        known = np.isfinite(one.target) & (step + lead < end)
+        known = np.isfinite(one.targets(0, len(one))) & (step + lead < end)
         assert (times[~known] == 0).all()
         assert (times[known] > 0).all()
 
@@ -144,7 +147,13 @@ def test_what_never_changes():
         lesson_of([np.ones(50), np.ones(40)])
     said = []
     prepare(small(), panel_of_arrays([np.ones(50), wave(50)]), said.append)
-    assert said == ["1 series are constant, such as the series 0"]
+    assert said == ["1 series is constant, such as the series 0"]
+
+
+def said_of_shops(table):
+    said = []
+    prepare(small(**ROLES), panel_of_shops(table), said.append)
+    return said
 
 
 def test_missing_values_are_said():
@@ -152,13 +161,23 @@ def test_missing_values_are_said():
     y = wave(50)
     y[[3, 4]] = np.nan
     prepare(small(), panel_of_arrays(y), said.append)
-    assert said == ["2 of 50 values are missing; they are left out, not invented"]
+    assert said == ["2 of 50 values are missing and left out, not invented"]
     table = shop()
     table["visits"][7] = np.nan
-    said.clear()
-    columns, form = columns_of(table)
-    prepare(small(**ROLES), panel_of_columns(columns, roles_of(columns, **ROLES), None, form, gaps=False), said.append)
-    assert said == ["1 values of other columns are missing; the network reads the column's mean in their place"]
+    assert said_of_shops(table) == ["1 value of other columns is missing; the network reads the column's mean instead"]
+    table["price"][[8, 70]] = np.nan
+    assert said_of_shops(table) == [
+        "3 values of other columns are missing; the network reads the column's mean instead"
+    ]
+
+
+def test_what_is_known_ahead_and_missing_is_read_as_the_mean_that_was_learned():
+    table = shop()
+    table["price"][8] = np.nan
+    lesson = lesson_of_shops(table)
+    assert lesson.prepared[0].future[8, 0] == 0
+    learned = np.concatenate([table["price"][:48], table["price"][60:96]])
+    np.testing.assert_allclose(lesson.features.future.mean, np.nanmean(learned), rtol=1e-12)
 
 
 def test_a_reference_to_a_season_needs_one():

@@ -120,7 +120,7 @@ def _panel(model: Forecaster, path: Path, encoding: str) -> Panel:
 
     table = read_table(path, encoding, as_text=[model.series])
     with data_of(path):
-        return model._read(table)
+        return model.read(table)
 
 
 def _judged(model: Forecaster, folds: int) -> tuple[str, Scores]:
@@ -140,9 +140,9 @@ def _check_room(model: Forecaster, panel: Panel, folds: int, *, ahead: bool) -> 
 
     h = model.horizon
     judged = f"--folds {folds} with --horizon {h} judges"
+    if ahead:
+        model.check_ahead(panel)
     for series in panel:
-        if ahead:
-            model._check_ahead(panel, series)
         if len(series) <= folds * h:
             raise DataError(
                 f"{series.called} has {len(series)} steps, and {judged} {folds * h}, with what is learned before them; "

@@ -11,11 +11,15 @@ import numpy as np
 from throughtime.errors import DataError
 from throughtime.series.baselines import BASELINES, with_quantiles
 from throughtime.series.metrics import Forecasts, Scores, mase_size
-from throughtime.series.panel import Panel
+from throughtime.series.panel import Panel, how_many
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster
     from throughtime.series.trained import TrainedForecaster
+
+
+SHORT = "give more of it, fewer folds (--folds) or, in Python, a smaller step, or leave it out"
+"""What can be done about a series that is too short for a backtest."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,13 @@ class Backtest:
 
     def __str__(self) -> str:
         won = sum(fold.wins for fold in self.folds)
-        return f"{self.scores}\nthe network was better than the best baseline in {won} of {len(self.folds)} folds"
+        of_all = how_many(len(self.folds), "fold")
+        return f"{self.scores}\nthe network is better than the best baseline in {won} of {of_all}"
 
 
 def judge(model: TrainedForecaster, panel: Panel, *, of_fit: bool) -> Scores:
     """The forecast of the last steps of each series; ``of_fit`` says that they are those of ``fit``."""
-    _check_lengths(panel, model.horizon, model.season_ + 1)
+    _check_lengths(panel, model.horizon, model.season_ + 1, "give more of it, or leave it out")
     return Scores.of(_forecasts(model, panel, 0, of_fit=of_fit), model.levels_)
 
 
@@ -56,7 +61,7 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
     found = []
     for fold in range(folds):
         behind = (folds - 1 - fold) * step
-        _check_lengths(panel, behind + model.horizon, 1 if refit else model.season_ + 1)
+        _check_lengths(panel, behind + model.horizon, 1 if refit else model.season_ + 1, SHORT)
         judged: TrainedForecaster = model
         if refit:
             anew = type(model)(**{**model.get_params(), "verbose": 0, "callbacks": ()})
@@ -68,13 +73,13 @@ def backtest(model: Forecaster, panel: Panel, *, folds: int, step: int, refit: b
     return Backtest(Scores.of(together, levels), tuple(Scores.of(one, levels) for one in found), together)
 
 
-def _check_lengths(panel: Panel, behind: int, needed: int) -> None:
+def _check_lengths(panel: Panel, behind: int, needed: int, advice: str) -> None:
     """Raises :class:`DataError` unless each series has the steps that are needed before those that are judged."""
     for series in panel:
         if len(series) < behind + needed:
             raise DataError(
-                f"{series.called} has {len(series)} steps; the first forecast begins {behind} before its end and needs "
-                f"{needed} before that: give more of it, fewer folds or a smaller step, or leave it out"
+                f"{series.called} has {how_many(len(series), 'step')}; the first forecast begins {behind} before its "
+                f"end and needs {needed} before that: {advice}"
             )
 
 
@@ -92,9 +97,12 @@ def _forecasts(model: TrainedForecaster, panel: Panel, behind: int, *, of_fit: b
     for name, method in BASELINES.items():
         if name == "seasonal naive" and season == 1:
             continue
-        every = [method(series.target, season, h) for series in history]
-        spread = [with_quantiles(s.target, one, levels) for s, one in zip(history, every, strict=True)]
-        found[name] = Forecasts(np.stack([one[-1] for one in every]), np.stack(spread), truth, size)
+        last, spread = [], []
+        for series in history:
+            every = method(series.target, season, h)
+            last.append(every[-1].copy())
+            spread.append(with_quantiles(series.target, every, levels))
+        found[name] = Forecasts(np.stack(last), np.stack(spread), truth, size)
     forecast = np.all([np.isfinite(one.point) for one in found.values()], axis=0)
     return {name: replace(one, truth=np.where(forecast, truth, np.nan)) for name, one in found.items()}
 

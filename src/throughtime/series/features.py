@@ -27,6 +27,9 @@ REFERENCES = ("mean", "last", "season", "profile", "recent")
 RECENT = 8
 """So many steps make a recent mean, where a season is shorter."""
 
+AT_ONCE = 1024
+"""References are compared at so many steps at once."""
+
 
 def _folded(values: Array, season: int) -> Array:
     """``[T, C]`` as ``[seasons, season, C]``, NaN behind the end."""
@@ -44,26 +47,49 @@ def filled(values: Array, season: int = 1) -> Array:
     return np.asarray(np.where(last < 0, np.nan, found).reshape(-1, values.shape[1])[: len(values)])
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What is expected of the future at each step, by few numbers a step, however long the horizon is.
+
+    Parameters
+    ----------
+    season : int
+    level : ``[T, C]``, the same for all leads; None: 0
+    phase : ``[T, C]``, what each step adds for later ones at its place of the season; None: nothing
+    """
+
+    season: int
+    level: Array | None
+    phase: Array | None = None
+
+    @classmethod
+    def of(cls, y: Array, kind: str, season: int, mean: Array) -> Reference:
+        """That of a series ``[T, C]``."""
+        if kind == "mean":
+            return cls(season, np.where(np.isnan(filled(y)), np.nan, mean))
+        if kind == "last":
+            return cls(season, filled(y))
+        if kind == "season":
+            return cls(season, None, filled(y, season))
+        if kind == "profile":
+            return cls(season, None, phase_means(y, season))
+        level = recent_mean(np.where(np.isnan(known := filled(y)), mean, known), season)
+        return cls(season, level, phase_means(y - level, season))
+
+    def at(self, start: int, end: int, leads: int) -> Array:
+        """``[n, h, C]``: what is expected at the steps t from start to end for t + 1 to t + h; NaN where not known."""
+        if self.phase is None:
+            assert self.level is not None
+            level = self.level[start:end, None]
+            return np.broadcast_to(level, (len(level), leads, level.shape[2]))
+        last = _pieces(self.phase, start - self.season + 1, end - self.season + 1, self.season)
+        of_phase = last[:, np.arange(leads) % self.season]  # of each phase, the last one known
+        return np.asarray(of_phase if self.level is None else self.level[start:end, None] + of_phase)
+
+
 def references(y: Array, kind: str, season: int, leads: int, mean: Array) -> Array:
-    """``[T, h, C]``: what is expected at step t for t + 1 to t + h; NaN where it is not known."""
-    T, C = y.shape
-    if kind == "mean":
-        level = np.where(np.isnan(filled(y)), np.nan, mean)
-        return np.broadcast_to(level[:, None], (T, leads, C))
-    if kind == "last":
-        return np.broadcast_to(filled(y)[:, None], (T, leads, C))
-    lead = np.arange(1, leads + 1)
-    place = np.arange(T)[:, None] + lead - season * -(-lead // season)  # of the same phase, the last one known
-
-    def of_phase(values: Array) -> Array:
-        return np.asarray(np.where((place >= 0)[..., None], values[np.maximum(place, 0)], np.nan))
-
-    if kind == "season":
-        return of_phase(filled(y, season))
-    if kind == "profile":
-        return of_phase(phase_means(y, season))
-    level = recent_mean(np.where(np.isnan(known := filled(y)), mean, known), season)
-    return np.asarray(level[:, None] + of_phase(phase_means(y - level, season)))
+    """``[T, h, C]``: what is expected at every step t for t + 1 to t + h; NaN where it is not known."""
+    return Reference.of(y, kind, season, mean).at(0, len(y), leads)
 
 
 def phase_means(y: Array, season: int) -> Array:
@@ -77,8 +103,15 @@ def phase_means(y: Array, season: int) -> Array:
 
 def ahead(values: Array, leads: int) -> Array:
     """``[T, h, C]``: the values at t + 1 to t + h, NaN behind the end."""
-    padded = np.concatenate([values, np.full((leads, values.shape[1]), np.nan)])
-    return np.asarray(padded[np.arange(len(values))[:, None] + np.arange(1, leads + 1)])
+    return _pieces(values, 1, len(values) + 1, leads)
+
+
+def _pieces(values: Array, start: int, end: int, length: int) -> Array:
+    """``[n, length, C]``: a piece of the values from each step between start and end, NaN where there are none."""
+    there = values[max(start, 0) : max(end + length - 1, 0)]
+    padded = np.full((end - start + length - 1, values.shape[1]), np.nan)
+    padded[max(-start, 0) : max(-start, 0) + len(there)] = there
+    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(padded, length, axis=0), -1, 1)
 
 
 @dataclass(frozen=True)
@@ -116,13 +149,15 @@ def best_reference(panel: Panel, season: int, leads: int) -> str:
     totals = dict.fromkeys(kinds, 0.0)
     for series in panel:
         y = series.target
-        mean = _mean(y)
         spread = scale_of(y, "mean", season).size
-        future = ahead(y, leads)
-        errors = {kind: np.abs(future - references(y, kind, season, leads, mean)) for kind in kinds}
-        there = np.all([np.isfinite(error) for error in errors.values()], axis=0)
-        for kind, error in errors.items():
-            totals[kind] += float((np.where(there, error, 0) / spread).sum())
+        expected = {kind: Reference.of(y, kind, season, _mean(y)) for kind in kinds}
+        for start in range(0, len(y), AT_ONCE):
+            end = min(start + AT_ONCE, len(y))
+            future = _pieces(y, start + 1, end + 1, leads)
+            errors = {kind: np.abs(future - one.at(start, end, leads)) for kind, one in expected.items()}
+            there = np.all([np.isfinite(error) for error in errors.values()], axis=0)
+            for kind, error in errors.items():
+                totals[kind] += float((np.where(there, error, 0) / spread).sum())
     return min(kinds, key=totals.__getitem__)
 
 
@@ -240,14 +275,13 @@ class Features:
             for number in fact(value, series.called)
         ]
         parts.append(np.tile(np.array(static, np.float64), (T, 1)))
-        reference = references(y, self.reference, self.season, self.leads, scale.mean)
-        target = (ahead(y, self.leads) - reference) / scale.size
         return Prepared(
             np.concatenate(parts, axis=1).astype(np.float32),
             np.nan_to_num(self.future(series.future)).astype(np.float32),
-            target.reshape(T, -1).astype(np.float32),
-            reference,
+            y,
+            Reference.of(y, self.reference, self.season, scale.mean),
             scale,
+            self.leads,
         )
 
     def _of_target(self, y: Array, scale: Scale) -> Array:
@@ -273,19 +307,31 @@ class Prepared:
     ----------
     now : ``[T, D']``, what is read at each step
     future : ``[T + more, F]``, standardised
-    target : ``[T, h * C]``, distance from the reference in units of the scale; NaN where it is not known
-    reference : ``[T, h, C]``
+    y : ``[T, C]``, the series itself
+    reference : Reference
     scale : Scale
+    leads : int
+        How many steps ahead are forecast at once, h.
     """
 
     now: Array
     future: Array
-    target: Array
-    reference: Array
+    y: Array
+    reference: Reference
     scale: Scale
+    leads: int
 
     def __len__(self) -> int:
         return len(self.now)
+
+    def targets(self, start: int, end: int) -> Array:
+        """``[n, h * C]`` for these steps: distance from the reference in units of the scale; NaN where not known."""
+        off = _pieces(self.y, start + 1, end + 1, self.leads) - self.reference.at(start, end, self.leads)
+        return (off / self.scale.size).reshape(end - start, off[0].size).astype(np.float32)
+
+    def reference_at(self, step: int) -> Array:
+        """``[h, C]``: what is expected at this step."""
+        return np.asarray(self.reference.at(step, step + 1, self.leads)[0])
 
 
 def recent_mean(values: Array, steps: int) -> Array:
@@ -304,6 +350,7 @@ OF_UNIT = {
     "min": ("minute", "hour", "weekday"),
     "h": ("hour", "weekday", "month"),
     "D": ("weekday", "day", "month"),
+    "B": ("weekday", "day", "month"),
     "W": ("month",),
     "M": ("month",),
     "Q": ("month",),

@@ -21,11 +21,11 @@ from throughtime.series import conformal, model_file
 from throughtime.series.backtest import Backtest, backtest
 from throughtime.series.features import REFERENCES
 from throughtime.series.forecasting import Origin
-from throughtime.series.lesson import CALIBRATED, Lesson, prepare
+from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesson, prepare
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
-from throughtime.series.panel import Panel
+from throughtime.series.panel import Panel, how_many
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
-from throughtime.series.trained import TrainedForecaster
+from throughtime.series.trained import TrainedForecaster, check_no_labels
 from throughtime.series.windows import Windows
 from throughtime.training import Batches, History, Resume
 from throughtime.training.progress import Progress, clock
@@ -56,15 +56,17 @@ class Forecaster(TrainedForecaster):
     static : str or list of str, default None
         Columns that do not change within a series: numbers, or categories.
     time : str or None, default None
-        Column of dates (or integers), in order. Dates with a time zone are taken in UTC.
+        Column of dates (or integers), in order; None: the index of a pandas frame, if it holds dates, else none. Dates
+        with a time zone are taken as its clocks show them where a step is a day or more, else in UTC.
     series : str or None, default None
         Column that tells series apart; None: there is one.
     frequency : str or None, default None
-        Such as ``"D"``, ``"15min"``, ``"M"``: then times that are not there count as missing values. None: found out.
+        Such as ``"D"``, ``"15min"``, ``"B"`` (Monday to Friday), ``"M"``: then times that are not there count as
+        missing values. None: found out.
     season : int or None, default None
         Steps of a season. None: from the frequency, a year of months (12), quarters (4) or weeks (52), a week of days
-        (7), a day of hours (24), minutes (1,440; of ``"15min"`` 96) or seconds (86,400), if a series has two of
-        it; else, and without times, 1.
+        (7; of business days 5), a day of hours (24), minutes (1,440; of ``"15min"`` 96) or seconds (86,400), if a
+        series has two of it; else, and without times, 1.
     calendar : bool, default True
         Whether the network is told hour, weekday, day and month, where there are dates.
     context : int or None, default None
@@ -265,9 +267,11 @@ class Forecaster(TrainedForecaster):
         Parameters
         ----------
         data : data frame, mapping of columns, or arrays
-            A frame of pandas, polars or another library that narwhals knows; an array ``[T]`` or ``[T, C]`` is one
-            series with C targets, ``[N, T, C]`` or a list of such arrays are several. NaN stands for a missing value.
-        y : ignored
+            A frame of pandas, polars or another library that narwhals knows, or a column of one with a name or an
+            index of dates; an array ``[T]`` or ``[T, C]`` is one series with C targets, ``[N, T, C]`` or a list of such
+            arrays are several. NaN stands for a missing value.
+        y : None
+            There is no second argument: what is forecast is among the data (``target``).
         resume : path of a model file, Resume or None, default None
             Goes on with the training in this file, which a :class:`~throughtime.training.ModelCheckpoint` wrote, to the
             very model that it would have come to.
@@ -283,13 +287,16 @@ class Forecaster(TrainedForecaster):
         DataError
             If a column does not exist or holds what it should not, times are not regular, a series is too short, or
             nothing ever changes.
+        DataTypeError
+            If there is a second argument, or the data are a lazy frame, a list of tables, or indexed by periods.
         ModelFileError
             If the file to go on from cannot be used.
         NonFiniteLoss
             If the training blew up again and again. The model is usable all the same, with the last good weights.
         """
         self.check()
-        return self.fit_panel(self._read(data), resume)
+        check_no_labels(y)
+        return self.fit_panel(self.read(data), resume)
 
     def fit_panel(self, panel: Panel, resume: str | os.PathLike[str] | Resume | None = None) -> Self:
         """Learns from series that were read.
@@ -364,10 +371,6 @@ class Forecaster(TrainedForecaster):
                 raise ParameterError(f"{name} must be one of {known(allowed)}, got {getattr(self, name)!r}")
         for name in ("target", "past", "future", "static"):
             names_of(getattr(self, name), name)
-        if self.frequency is not None and self.time is None:
-            raise ParameterError(
-                "frequency needs the column of times (time); where there is none, give season, such as season=12"
-            )
         levels = np.atleast_1d(np.asarray(self.quantiles))
         if levels.dtype.kind != "f" or levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
             raise ParameterError(
@@ -375,46 +378,45 @@ class Forecaster(TrainedForecaster):
             )
         return super().check()
 
-    def _read(self, data: Any) -> Panel:
-        """What is learned from, as a panel."""
-        found = columns_of(data)
-        if found is None:
+    def read(self, data: Any) -> Panel:
+        """What ``fit`` learns from data.
+
+        Parameters
+        ----------
+        data : as for :meth:`fit`
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        ParameterError, DataError
+            As :meth:`fit` does for data that it would not take.
+        """
+        table = columns_of(data)
+        time = self.time or (None if table is None else table.index)
+        if self.frequency is not None and time is None:
+            raise ParameterError(
+                "frequency needs the column of times (time); where there is none, give season, such as season=12"
+            )
+        if table is None:
             named = [name for name in ("target", "past", "future", "static", "time", "series") if getattr(self, name)]
             if named:
                 raise DataError(
                     f"{named[0]}={getattr(self, named[0])!r} names a column, but arrays have no names; give a table"
                 )
             return panel_of_arrays(data)
-        columns, form = found
         roles = roles_of(
-            columns,
+            table.columns,
             target=self.target,
             past=self.past,
             future=self.future,
             static=self.static,
-            time=self.time,
+            time=time,
             series=self.series,
         )
-        return panel_of_columns(columns, roles, self.frequency, form, gaps=self.frequency is not None)
-
-    def check_ahead(self, data: Any) -> None:
-        """Checks that what is known ahead reaches over the horizon, as a forecast of these data needs.
-
-        Parameters
-        ----------
-        data : as for ``fit``
-
-        Raises
-        ------
-        ParameterError
-            If a parameter makes no sense.
-        DataError
-            If it does not, and for what ``fit`` would not take.
-        """
-        self.check()
-        panel = self._read(data)
-        for series in panel:
-            self._check_ahead(panel, series)
+        return panel_of_columns(table, roles, self.frequency, gaps=self.frequency is not None)
 
     def _batch_size(self, windows: Windows) -> int:
         return int(self.batch_size or BATCH_SIZE * (1 if len(windows.places) <= MANY else 2))
@@ -459,10 +461,12 @@ class Forecaster(TrainedForecaster):
             )
             said = (
                 f"{network.body.describe()}: {sum(w.size for w in network.parameters.values()):,} parameters\n"
-                f"{len(panel):,} series of {len(panel.roles.target)} columns, {panel.steps:,} steps; season "
-                f"{self.season_}, reference {self.reference_}, the last {self.context_} steps are read\n"
-                f"{plan.max_steps:,} steps of {batches.rows} windows ({plan.max_steps / batches.steps_per_epoch:,.1f} "
-                f"epochs), about {clock(seconds)} on the {network.engine.name} engine"
+                f"{len(panel):,} series of {how_many(len(panel.roles.target), 'column')}, "
+                f"{how_many(panel.steps, 'step')}; season {self.season_}, reference {self.reference_}, reads the "
+                f"last {how_many(self.context_, 'step')}\n"
+                f"{how_many(plan.max_steps, 'step')} of {how_many(batches.rows, 'window')} "
+                f"({plan.max_steps / batches.steps_per_epoch:,.1f} epochs), about {clock(seconds)} on the "
+                f"{network.engine.name} engine"
             )
         else:
             before, said = before.plan(batches.steps_per_epoch)
@@ -474,16 +478,19 @@ class Forecaster(TrainedForecaster):
 
     def _calibrate(self, lesson: Lesson) -> None:
         """Moves the quantiles to where they hold on the held-out windows, and counts how often they do."""
-        windows = lesson.held_out(1, CALIBRATED) if self.validation else None
+        direct = self.strategy == "direct"
+        windows = lesson.held_out(1, CALIBRATED if direct else CALIBRATED_STEP_BY_STEP) if self.validation else None
         if windows is None:
             return
         panel, scales = lesson.panel, lesson.scales
         numbers, ends = windows.places[:, 0], windows.places[:, 2]
         origins = [Origin(panel.series[n].first(end), scales[n]) for n, end in zip(numbers, ends, strict=True)]
         sizes = np.stack([origin.scale.size for origin in origins])[:, None]
-        if self.strategy == "direct":
+        if direct:
             scaled = self._reader().outputs(windows)
-            references = np.stack([lesson.prepared[n].reference[end - 1] for n, end in zip(numbers, ends, strict=True)])
+            references = np.stack(
+                [lesson.prepared[n].reference_at(end - 1) for n, end in zip(numbers, ends, strict=True)]
+            )
         else:
             scaled = self._reader().forecast(origins, self.horizon) / sizes[..., None]
             references = np.zeros(scaled.shape[:3])
@@ -496,7 +503,7 @@ class Forecaster(TrainedForecaster):
         q = scaled if self.loss == "pinball" else np.repeat(scaled, len(levels), axis=-1)
         coverage = conformal.measured(q, off, levels, conformal.later_half(numbers))
         self._keep(self.fitted_._replace(shifts=conformal.shifts(q, off, levels), coverage=coverage))
-        said = f"{len(off):,} held-out windows calibrated the quantiles"
+        said = f"{how_many(len(off), 'held-out window')} calibrated the quantiles"
         if coverage is not None:
             low, high = levels[0], levels[-1]
             said += (
@@ -545,7 +552,7 @@ class Forecaster(TrainedForecaster):
             if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
                 raise ParameterError(f"{name} must be an integer of at least 1, got {value!r}")
         self.check()
-        panel = self._read(data) if refit and data is not None else self._given(data, ahead=False)
+        panel = self.read(data) if refit and data is not None else self._given(data, ahead=False)
         return backtest(self, panel, folds=folds, step=int(step or self.horizon), refit=refit, of_fit=data is None)
 
     # ------------------------------------------------------------------ files

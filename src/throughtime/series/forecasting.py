@@ -18,6 +18,9 @@ from throughtime.training.batches import steps_for
 AT_ONCE = 256
 """So many windows are read side by side."""
 
+STEPS_AT_ONCE = 1_000_000
+"""Series of so many steps together are prepared at once."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -71,6 +74,11 @@ class Reader:
         A network that sees fewer leads than are asked for goes on from its own forecast; past covariates then keep
         their last values.
         """
+        longest = max(len(origin.series) for origin in origins)
+        some = max(1, min(AT_ONCE, STEPS_AT_ONCE // longest))
+        return np.concatenate([self._forecast(origins[n : n + some], leads) for n in range(0, len(origins), some)])
+
+    def _forecast(self, origins: Sequence[Origin], leads: int) -> Array:
         sizes = np.stack([origin.scale.size for origin in origins])[:, None, :, None]
         pieces: list[Array] = []
         for done in range(0, leads, self.features.leads):
@@ -78,7 +86,7 @@ class Reader:
             ends = np.array([len(one) for one in prepared])
             starts = np.maximum(ends - self.context, 0)
             outputs = self.outputs(Windows.at(prepared, self.features, np.arange(len(ends)), starts, ends))
-            references = np.stack([one.reference[-1] for one in prepared])
+            references = np.stack([one.reference_at(len(one) - 1) for one in prepared])
             pieces.append(references[..., None] + sizes * outputs)
             if done + self.features.leads < leads:
                 middles = pieces[-1][..., self.middle]

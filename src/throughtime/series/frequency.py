@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,11 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86_400, "W": 604_800}
+BUSINESS = "B"
+"""Days from Monday to Friday; holidays among them are gaps."""
 MONTHS = {"M": 1, "Q": 3, "Y": 12}
-_CODE = re.compile(r"([1-9]\d*)?(step|s|min|h|D|W|M|Q|Y)")
-SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "D": 7, "h": 24, "min": 1440, "s": 86_400}
+_CODE = re.compile(r"([1-9]\d*)?(step|s|min|h|D|B|W|M|Q|Y)")
+SEASONS = {"Y": 1, "Q": 4, "M": 12, "W": 52, "B": 5, "D": 7, "h": 24, "min": 1440, "s": 86_400}
 """How many steps of one unit make the season that is looked for: a year, a week of days, and else a day."""
 
 
@@ -26,8 +27,9 @@ class Frequency:
     Parameters
     ----------
     count : int
-    unit : {"s", "min", "h", "D", "W", "M", "Q", "Y"} or "step"
-        Seconds to weeks, months to years; ``"step"`` where time is counted in integers.
+    unit : {"s", "min", "h", "D", "B", "W", "M", "Q", "Y"} or "step"
+        Seconds to weeks, business days (``"B"``, Monday to Friday), months to years; ``"step"`` where time is counted
+        in integers.
     """
 
     count: int
@@ -45,7 +47,7 @@ class Frequency:
         found = _CODE.fullmatch(code) if isinstance(code, str) else None
         if found is None:
             raise ParameterError(
-                "frequency must be one of s, min, h, D, W, M, Q, Y or step, with a number before it if it is not 1, "
+                "frequency must be one of s, min, h, D, B, W, M, Q, Y or step, with a number before it if it is not 1, "
                 f"such as 'D' or '15min', got {code!r}"
             )
         return cls(int(found[1] or 1), found[2])
@@ -65,8 +67,13 @@ class Frequency:
         return self.unit in MONTHS
 
     @property
+    def in_days(self) -> bool:
+        """Whether a step is a day or more of the calendar, which need not have 24 hours."""
+        return self.in_months or self.unit in ("D", BUSINESS, "W")
+
+    @property
     def size(self) -> int:
-        """Of one step, in months or seconds, or in integers."""
+        """Of one step, in months, business days or seconds, or in integers."""
         return self.count * (MONTHS | SECONDS).get(self.unit, 1)
 
     def places(self, time: Array) -> Array:
@@ -94,6 +101,10 @@ class Frequency:
         ahead = np.arange(1, steps + 1) * self.size
         if self.unit == "step":
             return np.asarray(time[place] + ahead)
+        if self.unit == BUSINESS:
+            day = time[place].astype("datetime64[D]")
+            days = np.busday_offset(day, ahead, roll="backward")
+            return np.asarray(days.astype("datetime64[s]") + (time[place] - day.astype("datetime64[s]")))
         if not self.in_months:
             return np.asarray(time[place] + ahead.astype("timedelta64[s]"))
         day = time[place].astype("datetime64[D]")
@@ -104,9 +115,15 @@ class Frequency:
         return np.asarray(days.astype("datetime64[s]") + (time[place] - day.astype("datetime64[s]")))
 
     def _count(self, time: Array) -> tuple[Array, Array]:
-        """Times in months or seconds (or as they are), and what is left of a month."""
+        """Times in months, business days or seconds (or as they are), and what is left of a month or day."""
         if self.unit == "step":
             return time, np.zeros(len(time))
+        if self.unit == BUSINESS:
+            days = time.astype("datetime64[D]")
+            of_weekend = ~np.is_busday(days)
+            return _business_days(time), (time - days.astype("datetime64[s]")).astype(np.int64) + of_weekend * SECONDS[
+                "D"
+            ]
         if not self.in_months:
             return time.astype(np.int64), np.zeros(len(time))
         months = time.astype("datetime64[M]")
@@ -114,6 +131,17 @@ class Frequency:
         if _is_month_end(time).all():
             left = left % SECONDS["D"]  # the time of day
         return months.astype(np.int64), left
+
+
+def _business_days(time: Array) -> Array:
+    """How many there were since 1970."""
+    return np.asarray(np.busday_count(np.datetime64(0, "D"), time.astype("datetime64[D]")))
+
+
+def _skips_weekends(time: Array) -> bool:
+    """Whether no time is of a weekend, though there are times before and after one."""
+    days = time.astype("datetime64[D]")
+    return bool(np.is_busday(days).all() and (np.diff(days.astype(np.int64)) > np.diff(_business_days(time))).any())
 
 
 def _is_month_end(time: Array) -> Array:
@@ -127,53 +155,6 @@ def told(time: Any) -> str:
         return str(time)
     text = str(time)
     return text.removesuffix("T00:00:00")
-
-
-def as_times(values: Sequence[Any] | Array, name: str) -> Array:
-    """Times as seconds (``datetime64[s]``), or as integers where they are.
-
-    Raises
-    ------
-    DataError
-        If one is missing, has parts of a second, or is neither a date nor an integer; ``name`` is the column's.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind in "iu":
-        return array.astype(np.int64)
-    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
-        return array.astype(np.int64)
-    if array.dtype.kind != "M":
-        array = np.array([_time(value, row, name) for row, value in enumerate(array.tolist())], "datetime64[us]")
-    missing = np.nonzero(np.isnat(array))[0]
-    if len(missing):
-        raise DataError(f"the time in column {name!r}, row {missing[0] + 1}, is missing")
-    times = array.astype("datetime64[s]")
-    parts = np.nonzero(times != array)[0]
-    if len(parts):
-        raise DataError(
-            f"column {name!r}, row {parts[0] + 1}: {array[parts[0]]} has parts of a second; times are told to the "
-            "second, or counted in integers"
-        )
-    return times
-
-
-def _time(value: Any, row: int, name: str) -> Any:
-    from datetime import UTC, date, datetime
-
-    try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value.strip())
-        if isinstance(value, datetime):
-            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-            return np.datetime64(moment, "us")
-        if isinstance(value, date):
-            return np.datetime64(value, "us")
-    except ValueError:
-        pass
-    raise DataError(
-        f"column {name!r}, row {row + 1}: {value!r} is no time; give dates as 2026-11-20 or 2026-11-20T08:30, or "
-        "integers"
-    )
 
 
 def infer(time: Array) -> Frequency:
@@ -190,6 +171,8 @@ def infer(time: Array) -> Frequency:
     deltas, counts = np.unique(np.diff(counted), return_counts=True)
     step = int(deltas[np.argmax(counts)]) if len(deltas) else SECONDS["D"]
     unit = next(unit for unit in ("W", "D", "h", "min", "s") if step % SECONDS[unit] == 0)
+    if step == SECONDS["D"] and _skips_weekends(time):
+        return Frequency(1, BUSINESS)
     return Frequency(step // SECONDS[unit], unit)
 
 
@@ -206,14 +189,19 @@ def check_regular(time: Array, frequency: Frequency, who: str) -> None:
         )
 
 
-def check_order(time: Array, rows: Array, who: str) -> None:
-    """Raises :class:`DataError` unless each time is later than the one before it; ``rows`` are those of the table."""
+def check_order(time: Array, rows: Array, who: str, *, alone: bool) -> None:
+    """Raises :class:`DataError` unless each time is later than the one before it.
+
+    ``rows`` are those of the table; ``alone`` says that no column tells series apart, so that there may be several.
+    """
     wrong = np.nonzero(np.diff(time.astype(np.int64)) <= 0)[0]
     if len(wrong):
         place = int(wrong[0])
         same = time[place] == time[place + 1]
+        once = ", and keep one row for each time" if same else ""
+        apart = ", or, if the table holds several series, name the column that tells them apart (series=)"
         raise DataError(
             f"the times of {who} {'have a duplicate' if same else 'do not increase'}: row {rows[place + 1] + 1}, "
-            f"{told(time[place + 1])}, comes after {told(time[place])}; sort the rows by time"
-            + (", and keep one row for each time, or name the column that tells series apart (series=)" if same else "")
+            f"{told(time[place + 1])}, comes after {told(time[place])}; sort the rows by time{once}"
+            + (apart if alone else "")
         )

@@ -11,7 +11,7 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
 from throughtime.series.features import OF_UNIT, Fact, Features, Prepared, Scale, Standard, best_reference, scale_of
-from throughtime.series.panel import Panel, Series
+from throughtime.series.panel import Panel, Series, are, how_many
 from throughtime.series.windows import Windows
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ SCORED = 512
 
 CALIBRATED = 2000
 """Intervals are calibrated at so many places at most."""
+
+CALIBRATED_STEP_BY_STEP = 200
+"""The same where each place takes as many forecasts, and looks at the whole series, as the horizon has steps."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _season(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> int:
     if model.season or panel.frequency is None:
         return int(model.season or 1)
     usual = panel.frequency.season
-    if max(map(len, panel)) >= 2 * usual + model.horizon:
+    if usual == 1 or max(map(len, panel)) >= 2 * usual + model.horizon:
         return usual
     say(
         f"no series has two of the usual seasons of {usual:,} steps, so that none is taken; give season (--season), if "
@@ -152,21 +155,22 @@ def _check_lengths(model: Forecaster, panel: Panel, season: int) -> None:
             shorter = "context" if model.context else "season (--season)"
             before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
             raise DataError(
-                f"{series.called} has {len(series)} steps, of which {before} plus the horizon ({model.horizon}) need "
-                f"{needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
+                f"{series.called} has {how_many(len(series), 'step')}, of which {before} plus the horizon "
+                f"({model.horizon}) need {needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
             )
 
 
 def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:
     missing = sum(int(np.isnan(series.target).sum()) for series in panel)
     if missing:
-        say(
-            f"{missing:,} of {panel.steps * len(panel.roles.target):,} values are missing; they are left out, not "
-            "invented"
-        )
+        values = how_many(panel.steps * len(panel.roles.target), "value")
+        say(f"{missing:,} of {values} {are(missing)} missing and left out, not invented")
     besides = sum(int(np.isnan(series.past).sum() + np.isnan(series.future[: len(series)]).sum()) for series in panel)
     if besides:
-        say(f"{besides:,} values of other columns are missing; the network reads the column's mean in their place")
+        say(
+            f"{how_many(besides, 'value')} of other columns {are(besides)} missing; the network reads the column's "
+            "mean instead"
+        )
 
 
 def _check_change(learned: Panel, say: Callable[[str], None]) -> None:
@@ -178,7 +182,7 @@ def _check_change(learned: Panel, say: Callable[[str], None]) -> None:
             else f"all {len(constant)} series are constant; there is nothing to learn"
         )
     if constant:
-        say(f"{len(constant)} series are constant, such as {constant[0].called}")
+        say(f"{len(constant)} series {are(len(constant))} constant, such as {constant[0].called}")
 
 
 def _changes(series: Series) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.series.features import filled
+from throughtime.series.panel import how_many
 
 METRICS = ("rmse", "mae", "smape", "mase", "pinball", "coverage")
 
@@ -158,7 +159,7 @@ class Scores:
             f"{method:<{width}}" + "".join(f"{value:>11.4g}" for value in self.overall(method).values())
             for method in self.by_lead
         ]
-        promise = f"{self.windows} windows"
+        promise = how_many(self.windows, "window")
         if low < 0.5 < high:
             promise += f"; coverage of {low:g} to {high:g}, which promises {high - low:.0%}"
         return "\n".join([*lines, promise, self.verdict])

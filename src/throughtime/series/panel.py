@@ -10,6 +10,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.series.frequency import Frequency
+from throughtime.series.times import TimeForm
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class Roles:
 def called(name: Any) -> str:
     """What a series is called in messages."""
     return "the series" if name is None else f"the series {name!r}"
+
+
+def how_many(number: int, noun: str) -> str:
+    """For messages: ``1 step``, ``1,000 steps``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def are(number: int) -> str:
+    """The verb that goes with it."""
+    return "is" if number == 1 else "are"
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,8 @@ class Panel:
     form: str = "array"
     """What they came in: ``"array"``, ``"arrays"`` (a list, or three dimensions), ``"columns"`` (a mapping), or a kind
     of data frame."""
+    times: TimeForm | None = None
+    """What their times came in."""
 
     def __len__(self) -> int:
         return len(self.series)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
-from throughtime.series.frequency import Frequency, as_times, check_order, check_regular, infer
+from throughtime.errors import DataError, DataTypeError, ParameterError, known
+from throughtime.series.frequency import Frequency, check_order, check_regular, infer
 from throughtime.series.panel import Panel, Roles, Series, called
+from throughtime.series.times import Zoned, read_times
 
 Names = str | Sequence[str] | None
 Columns = dict[str, Any]
@@ -35,13 +36,27 @@ def names_of(value: Names, what: str) -> tuple[str, ...]:
     return found
 
 
-def columns_of(data: Any) -> tuple[Columns, str] | None:
-    """The columns of a data frame or mapping, and what it was; None for anything else.
+@dataclass(frozen=True)
+class Table:
+    """The columns of a data frame or mapping, and what it was."""
+
+    columns: Columns
+    form: str
+    index: str | None = None
+    """The column that was the index of a pandas frame, if that holds times."""
+
+
+def columns_of(data: Any) -> Table | None:
+    """The table that a data frame, a mapping of columns, or a named column is; None for anything else.
+
+    A pandas frame's index of times is a column, of its name or ``"time"``.
 
     Raises
     ------
     DataError
         If what a mapping holds are no columns of one length.
+    DataTypeError
+        If it is a lazy frame, a list of tables, or indexed by periods.
     """
     if isinstance(data, Mapping):
         for name, column in data.items():
@@ -50,21 +65,62 @@ def columns_of(data: Any) -> tuple[Columns, str] | None:
         lengths = {name: len(column) for name, column in data.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"the columns are of different lengths: {lengths}")
-        return {str(name): column for name, column in data.items()}, "columns"
-    if isinstance(data, (np.ndarray, list, tuple)):
+        return Table({str(name): column for name, column in data.items()}, "columns")
+    if isinstance(data, np.ndarray):
         return None
     import narwhals as nw
 
-    try:
-        frame = nw.from_native(data, eager_only=True)
-    except TypeError:
+    if isinstance(data, (list, tuple)):
+        if len(data) and isinstance(nw.from_native(data[0], pass_through=True), (Mapping, nw.DataFrame, nw.LazyFrame)):
+            raise DataTypeError(
+                "a list of tables is not taken; put their rows into one, with a column that tells series apart "
+                "(series=)"
+            )
         return None
+    frame = nw.from_native(data, pass_through=True, allow_series=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise DataTypeError("a lazy frame has no rows yet; give what its collect() returns")
+    if not isinstance(frame, (nw.DataFrame, nw.Series)):
+        return None
+    index = _index_of_times(nw.maybe_get_index(frame))
+    if isinstance(frame, nw.Series):
+        if index is None and not frame.name:
+            return None
+        frame = frame.alias(str(frame.name or "y")).to_frame()
+    columns = {str(name): _column(frame.get_column(name)) for name in frame.columns}
     form = str(frame.implementation).rpartition(".")[2].lower()
-    return {str(name): frame.get_column(name).to_numpy() for name in frame.columns}, form
+    if index is None:
+        return Table(columns, form)
+    name = next(str(name) for name in (index.name, "time", "index") if name is not None and str(name) not in columns)
+    return Table(columns | {name: _column(nw.from_native(index.to_series(), series_only=True))}, form, name)
 
 
-def numbers(column: Any, name: str) -> Array:
-    """A column as float64, NaN where a value is missing.
+def _index_of_times(index: Any) -> Any:
+    """The index of a pandas frame, if it holds times; else None."""
+    if type(index).__name__ == "PeriodIndex":
+        raise DataTypeError("the index of the table holds periods; give times, which its to_timestamp() returns")
+    return index if index is not None and getattr(index.dtype, "kind", "") == "M" else None
+
+
+def _column(column: Any) -> Any:
+    """Of a data frame of narwhals, as an array."""
+    zone = getattr(column.dtype, "time_zone", None)
+    if zone is None:
+        return column.to_numpy()
+    instant = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return Zoned(column.dt.replace_time_zone(None).to_numpy(), instant.to_numpy(), zone)
+
+
+NUMBERS = "numbers have a decimal point, and what is missing is left empty"
+CATEGORIES = (
+    "past and future columns are numbers with a decimal point, left empty where one is missing; a category that does "
+    "not change within a series goes to static (--static), another one is written as a column of 0 and 1 for each value"
+)
+"""What is said of text where a number is needed."""
+
+
+def numbers(column: Any, name: str, advice: str = NUMBERS) -> Array:
+    """A column as float64, NaN where a value is missing; ``advice`` is said of what is no number.
 
     Raises
     ------
@@ -76,7 +132,7 @@ def numbers(column: Any, name: str) -> Array:
         found = array.astype(np.float64)
     else:
         values = map(str, array) if array.dtype.kind in "mM" else array.tolist()  # dates are no numbers
-        found = np.array([_number(value, row, name) for row, value in enumerate(values)], np.float64)
+        found = np.array([_number(value, row, name, advice) for row, value in enumerate(values)], np.float64)
     wrong = np.nonzero(np.isinf(found))[0]
     if len(wrong):
         raise DataError(f"column {name!r}, row {wrong[0] + 1}: the value is infinite; leave out what is not known")
@@ -87,7 +143,7 @@ MISSING = ("", "na", "n/a", "nan", "null", "none")
 """What stands for a missing value in text."""
 
 
-def _number(value: Any, row: int, name: str) -> float:
+def _number(value: Any, row: int, name: str, advice: str) -> float:
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return np.nan
     try:
@@ -95,10 +151,7 @@ def _number(value: Any, row: int, name: str) -> float:
             return float(value)
     except (TypeError, ValueError):
         pass
-    raise DataError(
-        f"column {name!r}, row {row + 1}: {value!r} is no number; numbers have a decimal point, and what is missing is "
-        "left empty"
-    )
+    raise DataError(f"column {name!r}, row {row + 1}: {value!r} is no number; {advice}")
 
 
 def roles_of(
@@ -139,7 +192,7 @@ def roles_of(
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
 
 
-def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form: str, *, gaps: bool) -> Panel:
+def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps: bool) -> Panel:
     """A panel of the columns of a table.
 
     Rows at the end of a series that have no target are ahead: of these only the columns that are known ahead are read.
@@ -150,15 +203,23 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
     DataError
         If a value is none, times are not regular, or static facts change.
     """
-    values = {name: numbers(columns[name], name) for name in roles.numbers}
+    columns = table.columns
+    values = {
+        name: numbers(columns[name], name, NUMBERS if name in roles.target else CATEGORIES) for name in roles.numbers
+    }
     rows = len(next(iter(values.values())))
     if not rows:
         raise DataError("the table has no rows")
-    times = None if roles.time is None else as_times(columns[roles.time], roles.time)
     ids = None if roles.series is None else np.asarray(columns[roles.series])
     facts = {name: np.asarray(columns[name]).tolist() for name in roles.static}
+    groups = _groups(ids, rows)
+    times, written = None, None
+    if roles.time is not None:
+        longest = max((places for _, places in groups), key=len)
+        times, written = read_times(columns[roles.time], roles.time).at(frequency, longest)
+        written = replace(written, indexed=roles.time == table.index)
     found = []
-    for name, places in _groups(ids, rows):
+    for name, places in groups:
         one = Series(
             name,
             _matrix(values, roles.target, places),
@@ -168,12 +229,12 @@ def panel_of_columns(columns: Columns, roles: Roles, frequency: str | None, form
             None if times is None else times[places],
         )
         if one.time is not None:
-            check_order(one.time, places, one.called)
+            check_order(one.time, places, one.called, alone=ids is None)
         found.append(one)
     step = None if times is None else _frequency(found, frequency)
     if step is not None:
         found = [_step_by_step(one, step, gaps=gaps) for one in found]
-    return Panel([_without_rows_ahead(one) for one in found], roles, step, form)
+    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written)
 
 
 def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
@@ -300,14 +361,22 @@ def _array(values: Any, who: str) -> Array:
     return found
 
 
-def to_form(columns: Columns, form: str) -> Any:
-    """Columns as the kind of table that came in."""
+def to_form(columns: Columns, form: str, index: str | None = None) -> Any:
+    """Columns as the kind of table that came in; one of them may be the index of a pandas frame."""
     if form in ("columns", "array", "arrays"):
         return columns
     import narwhals as nw
 
-    known_to_all = {
-        name: column.astype("datetime64[ms]") if np.asarray(column).dtype.kind == "M" else column
+    arrays = {name: _for_frames(np.asarray(column), form) for name, column in columns.items()}
+    frame = nw.from_dict(arrays, backend=cast(Any, form)).with_columns(
+        nw.col(name).dt.replace_time_zone("UTC").dt.convert_time_zone(column.zone)
         for name, column in columns.items()
-    }
-    return nw.from_dict(known_to_all, backend=cast(Any, form)).to_native()
+        if isinstance(column, Zoned)
+    )
+    return (frame if index is None else nw.maybe_set_index(frame, column_names=index)).to_native()
+
+
+def _for_frames(column: Array, form: str) -> Array:
+    """Times in a unit that the data frame knows: polars has no seconds."""
+    seconds = column.dtype.kind == "M" and np.datetime_data(column.dtype)[0] == "s"
+    return column.astype("datetime64[ms]") if seconds and form == "polars" else column

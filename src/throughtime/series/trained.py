@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, DataTypeError, ParameterError, known
 from throughtime.learner import Learner
 from throughtime.series import conformal
 from throughtime.series.backtest import judge
@@ -18,8 +19,16 @@ from throughtime.series.forecasting import Origin, Reader
 from throughtime.series.frequency import Frequency
 from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
-from throughtime.series.panel import Panel, Series
+from throughtime.series.panel import Panel, are, how_many
 from throughtime.series.tables import columns_of, panel_of_arrays, panel_of_columns, roles_of, to_form
+
+
+def check_no_labels(y: Any) -> None:
+    """Raises :class:`DataTypeError` if a second argument, as estimators of labels have it, is given."""
+    if y is not None:
+        raise DataTypeError(
+            "a forecaster takes one argument, its data; name the column of them that is forecast with target"
+        )
 
 
 class TrainedForecaster(Learner):
@@ -49,8 +58,9 @@ class TrainedForecaster(Learner):
         -------
         data frame, mapping of columns, or array
             Of tables the kind that came in: the series and time columns (``step``, counted from 1, where there is no
-            time), each target's middle forecast under its name, and its quantiles under names like ``sales_0.9``. Of
-            arrays ``[h, C]``, or ``[N, h, C]`` of several series; ``C`` is left out where it is 1.
+            time), the times in the form, with the zone and in the place (column or index) that they came in, each
+            target's middle forecast under its name, and its quantiles under names like ``sales_0.9``. Of arrays
+            ``[h, C]``, or ``[N, h, C]`` of several series; ``C`` is left out where it is 1.
 
         Raises
         ------
@@ -76,7 +86,8 @@ class TrainedForecaster(Learner):
         if panel.form in ("array", "arrays"):
             found = points[0] if panel.form == "array" else points
             return found[..., 0] if found.shape[-1] == 1 else found
-        return to_form(_columns(panel, points, quantiles, self.levels_), panel.form)
+        index = panel.roles.time if panel.times is not None and panel.times.indexed else None
+        return to_form(_columns(panel, points, quantiles, self.levels_), panel.form, index)
 
     def predict_quantiles(self, data: Any = None) -> Array:
         """Forecasts the quantiles of the next ``horizon`` steps of each series.
@@ -131,6 +142,42 @@ class TrainedForecaster(Learner):
         panel = self._given(data, ahead=False)
         return judge(self, panel, of_fit=data is None)
 
+    def score(self, data: Any = None, y: Any = None) -> float:
+        """Minus the MASE over the last ``horizon`` steps, as :meth:`evaluate` finds it; greater is better.
+
+        For scikit-learn's searches, with folds that do not cut a series in two (``TimeSeriesSplit``, or a list of
+        series): the model learns one part, and forecasts the end of the other from its beginning.
+
+        Parameters
+        ----------
+        data : as for ``fit``, default None
+            None: those of ``fit``.
+        y : None
+            There is no second argument.
+
+        Returns
+        -------
+        float
+            Above -1: better than the seasonal naive forecast is within the history.
+
+        Raises
+        ------
+        DataError, NotFittedError
+            As ``evaluate`` does.
+        DataTypeError
+            If there is a second argument.
+
+        Examples
+        --------
+        >>> from throughtime import Forecaster
+        >>> walk = np.cumsum(np.random.default_rng(1).normal(size=200))
+        >>> model = Forecaster(3, hidden_size=4, max_steps=20, random_state=1, verbose=0).fit(walk)
+        >>> model.score() == -model.evaluate().overall()["mase"]
+        True
+        """
+        check_no_labels(y)
+        return -self.evaluate(data).overall()["mase"]
+
     def _given(self, data: Any, *, ahead: bool = True) -> Panel:
         """Checked data to forecast, or those of ``fit``."""
         self.check_fitted()
@@ -141,46 +188,55 @@ class TrainedForecaster(Learner):
             panel = self._panel
         else:
             panel = self._again(data)
+        if ahead:
+            self.check_ahead(panel)
         for series in panel:
             if len(series) <= fitted.features.season:
                 raise DataError(
-                    f"{series.called} has {len(series)} steps; a forecast needs a season and a step before it, "
-                    f"{fitted.features.season + 1}"
+                    f"{series.called} has {how_many(len(series), 'step')}; a forecast needs a season and a step "
+                    f"before it, {fitted.features.season + 1}"
                 )
-            if ahead:
-                self._check_ahead(panel, series)
         return panel
 
     def _again(self, data: Any) -> Panel:
         """Data with the columns that the model learned."""
-        roles, found = self.fitted_.roles, columns_of(data)
-        if found is None:
+        roles, table = self.fitted_.roles, columns_of(data)
+        if table is None:
             panel = panel_of_arrays(data)
             if len(panel.roles.target) != len(roles.target) or roles.numbers != roles.target or roles.static:
                 raise DataError(
                     f"the model learned the columns {known((*roles.numbers, *roles.static))}, got arrays of "
-                    f"{len(panel.roles.target)} columns"
+                    f"{how_many(len(panel.roles.target), 'column')}"
                 )
             if self.fitted_.features.calendar:
                 raise DataError(
                     f"the model reads the calendar in column {roles.time!r}, which arrays do not have; give a table"
                 )
             return replace(panel, roles=roles)
-        columns, form = found
         wanted = {name: getattr(roles, name) for name in ("target", "past", "future", "static", "time", "series")}
         frequency, gaps = self.frequency or self.fitted_.frequency, self.frequency is not None
-        return panel_of_columns(columns, roles_of(columns, **wanted), frequency, form, gaps=gaps)
+        return panel_of_columns(table, roles_of(table.columns, **wanted), frequency, gaps=gaps)
 
-    def _check_ahead(self, panel: Panel, series: Series) -> None:
-        """Raises :class:`DataError` where something that should be known ahead is not."""
-        there = series.future[len(series) : len(series) + self.horizon]
-        for column, name in enumerate(panel.roles.future):
+    def check_ahead(self, panel: Panel) -> None:
+        """Checks that what is known ahead reaches over the horizon, as a forecast needs.
+
+        Parameters
+        ----------
+        panel : Panel
+
+        Raises
+        ------
+        DataError
+            If it does not.
+        """
+        for series, (column, name) in product(panel, enumerate(panel.roles.future)):
+            there = series.future[len(series) : len(series) + self.horizon]
             known_steps = np.isfinite(there[:, column])
             missing = self.horizon - int(known_steps.sum())
             if missing:
                 raise DataError(
-                    f"column {name!r} is known ahead, but of the {self.horizon} steps after the end of {series.called} "
-                    f"{missing} are missing; give rows for them, with the target left empty"
+                    f"column {name!r} is known ahead, but of the {how_many(self.horizon, 'step')} after the end of "
+                    f"{series.called} {missing} {are(missing)} missing; give rows for them, with the target left empty"
                 )
 
     def _reader(self) -> Reader:
@@ -255,9 +311,11 @@ def _columns(panel: Panel, points: Array, quantiles: Array, levels: Sequence[flo
     columns: dict[str, Any] = {}
     if panel.roles.series is not None:
         columns[panel.roles.series] = np.repeat(np.array([series.name for series in panel]), leads)
-    times = [panel.times_after(series, leads) for series in panel]
-    steps = np.tile(np.arange(1, leads + 1), n)
-    columns[panel.roles.time or "step"] = steps if panel.roles.time is None else np.concatenate(times)  # type: ignore[arg-type]
+    if panel.times is None:
+        columns["step"] = np.tile(np.arange(1, leads + 1), n)
+    else:
+        times = [panel.times_after(series, leads) for series in panel]
+        columns[str(panel.roles.time)] = panel.times.write(np.concatenate(times))  # type: ignore[arg-type]
     for place, name in enumerate(panel.roles.target):
         columns[name] = points[..., place].reshape(-1)
         for level, tau in enumerate(levels):

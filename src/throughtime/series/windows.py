@@ -44,17 +44,21 @@ class Windows:
 
     def that_count(self) -> Windows | None:
         """Those that count any value; None if there are none."""
-        lead = np.repeat(np.arange(1, self.features.leads + 1), self.prepared[0].target.shape[1] // self.features.leads)
+        lead = self._lead_of_each()
         chosen = []
         for place, (number, start, end) in enumerate(self.places):
             first = max(start, self.counted[place])
             steps = np.arange(first, end)[:, None]
-            values = self.prepared[number].target[first:end]
+            values = self.prepared[number].targets(first, end)
             if (np.isfinite(values) & (steps + lead <= self.last[place])).any():
                 chosen.append(place)
         if not chosen:
             return None
         return replace(self, places=self.places[chosen], counted=self.counted[chosen], last=self.last[chosen])
+
+    def _lead_of_each(self) -> Array:
+        """``[h * C]``: how many steps ahead each target is."""
+        return np.repeat(np.arange(1, self.features.leads + 1), self.prepared[0].y.shape[1])
 
     @property
     def lengths(self) -> Array:
@@ -80,18 +84,16 @@ class Windows:
 
     def batch(self, rows: Array, T: int) -> Batch:
         """Inputs, targets and weights of these pieces."""
-        leads, outputs = self.features.leads, self.outputs
-        width = self.prepared[0].target.shape[1]
-        targets = np.zeros((T, len(rows), width), np.float32)
-        weights = np.zeros((T, len(rows), width), np.float32)
+        outputs, lead = self.outputs, self._lead_of_each()
+        targets = np.zeros((T, len(rows), len(lead)), np.float32)
+        weights = np.zeros((T, len(rows), len(lead)), np.float32)
         lengths = np.zeros(len(rows), np.int64)
-        lead = np.repeat(np.arange(1, leads + 1), width // leads)
         for n, row in enumerate(rows):
             if row < 0:
                 continue
             number, start, end = self.places[row]
             lengths[n] = end - start
-            values = self.prepared[number].target[start:end]
+            values = self.prepared[number].targets(start, end)
             step = np.arange(start, end)[:, None]
             counts = np.isfinite(values) & (step >= self.counted[row]) & (step + lead <= self.last[row])
             targets[: end - start, n] = np.where(counts, values, 0)
