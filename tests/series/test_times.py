@@ -266,6 +266,7 @@ def test_a_column_of_a_name_or_with_an_index_of_times_is_a_table():
     expected = small().fit(y.to_frame()).predict()
     pd.testing.assert_frame_equal(small().fit(y).predict(), expected)
     assert list(small().fit(y.rename(None)).predict().columns) == ["y", "y_0.1", "y_0.9"]
+    assert list(small().fit(y.rename(0)).predict().columns) == ["0", "0_0.1", "0_0.9"]
     named = small().fit(pl.Series("sales", wave(50))).predict()
     assert named.columns == ["step", "sales", "sales_0.1", "sales_0.9"]
     assert named["sales"].to_list() == small().fit(wave(50)).predict().tolist()

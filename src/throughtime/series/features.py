@@ -108,10 +108,12 @@ def ahead(values: Array, leads: int) -> Array:
 
 def _pieces(values: Array, start: int, end: int, length: int) -> Array:
     """``[n, length, C]``: a piece of the values from each step between start and end, NaN where there are none."""
+    C = values.shape[1]
     there = values[max(start, 0) : max(end + length - 1, 0)]
-    padded = np.full((end - start + length - 1, values.shape[1]), np.nan)
+    padded = np.full((end - start + length - 1, C), np.nan)
     padded[max(-start, 0) : max(-start, 0) + len(there)] = there
-    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(padded, length, axis=0), -1, 1)
+    step, column = padded.strides
+    return np.ndarray((end - start, length, C), padded.dtype, padded, strides=(step, step, column))  # overlapping views
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,10 @@ def columns_of(data: Any) -> Table | None:
         return None
     index = _index_of_times(nw.maybe_get_index(frame))
     if isinstance(frame, nw.Series):
-        if index is None and not frame.name:
+        nameless = frame.name in (None, "")
+        if index is None and nameless:
             return None
-        frame = frame.alias(str(frame.name or "y")).to_frame()
+        frame = frame.alias("y" if nameless else str(frame.name)).to_frame()
     columns = {str(name): _column(frame.get_column(name)) for name in frame.columns}
     form = str(frame.implementation).rpartition(".")[2].lower()
     if index is None:
