@@ -329,7 +329,7 @@ class TextGenerator(TrainedText):
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
-        held_out = scoring_streams(lesson.held_out) if self.validation else None
+        held_out = scoring_streams(lesson.scored) if self.validation else None
         self._run(optimizer, plan, streams, held_out, progress)
         self._judge()
 

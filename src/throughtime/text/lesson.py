@@ -18,6 +18,9 @@ from throughtime.training import Corpus
 WHOLE_DOCUMENTS = 20
 """Where there are so many, whole ones are held out, drawn at random; else the end of the text."""
 
+MOST_SCORED = 1_000_000
+"""Of a larger held-out part so many symbols are scored: its first ones, or of documents that are drawn some of them."""
+
 MOST_REMEMBERED = 1_000_000
 """Of so many documents a model knows which they were."""
 
@@ -31,6 +34,13 @@ class Lesson:
     held_out: Corpus
     drawn: bool
     """Whether whole documents are held out, drawn at random; else it is the end of the text."""
+    seed: int
+    """What draws."""
+
+    @property
+    def scored(self) -> Corpus:
+        """What is scored of the part that is held out."""
+        return self.held_out.sample(MOST_SCORED, self.seed) if self.drawn else self.held_out.first(MOST_SCORED)
 
     @property
     def symbols(self) -> int:
@@ -47,7 +57,7 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
         If there are fewer than two different symbols, or too few to learn from or to score.
     """
     corpus = Corpus.of([vocabulary.document(text) for text in texts])
-    different = np.count_nonzero(np.bincount(corpus.ids)[: vocabulary.size])
+    different = corpus.different(vocabulary.size)
     if different < 2:
         raise DataError(
             f"the text has {different} different {vocabulary.called}; at least two are needed to learn from it"
@@ -70,7 +80,7 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
             f"the text is too short: its validation part, {len(held_out.ids)} of {len(corpus.ids):,} symbols, "
             "has nothing to predict. Give more text, a larger validation, or validation=0"
         )
-    return Lesson(vocabulary, learned, held_out, drawn)
+    return Lesson(vocabulary, learned, held_out, drawn, seed)
 
 
 def are_drawn(vocabulary: Vocabulary, texts: Sequence[Text]) -> bool:
@@ -89,7 +99,7 @@ def to_score(vocabulary: Vocabulary, texts: Sequence[Text], unknown: Unknown) ->
         If there is nothing to predict.
     """
     corpus = Corpus.of([vocabulary.document(text, unknown=unknown) for text in texts])
-    left = sum(map(characters, texts)) if unknown == "error" else len(vocabulary.decode(corpus.ids))
+    left = sum(map(characters, texts)) if unknown == "error" else len(vocabulary.decode(corpus.ids[:]))
     if corpus.predictions < 1 or not left:
         raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
     return corpus, left

@@ -148,7 +148,7 @@ class NGram(Estimator):
     ) -> Evaluation:
         """How well the model expects a text. Raises what ``losses`` raises."""
         found, corpus, left = self._scored(text, encoding, split, column, unknown)
-        strange = int(np.isin(corpus.predicted, self.vocabulary_.unwritten).sum())
+        strange = corpus.predicted_among(self.vocabulary_.unwritten)
         return Evaluation(found[-1], corpus.predictions, characters=left, unknown=strange)
 
     def score(self, text: Sources, y: Any = None) -> float:
