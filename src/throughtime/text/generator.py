@@ -16,13 +16,14 @@ from throughtime.engine.protocol import Array
 from throughtime.estimator import parameters_to_json, resolve_cell
 from throughtime.optimizers import Optimizer
 from throughtime.text import adapting
+from throughtime.text.blocks import Texts
 from throughtime.text.documents import Split
 from throughtime.text.learning import choose_sizes, network, plan_training, scoring_streams, training_streams
-from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare
+from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare, vocabulary_of
 from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Reading, Sources, read
 from throughtime.text.trained import TrainedText
-from throughtime.text.vocabularies import Text, Vocabulary, level
+from throughtime.text.vocabularies import Vocabulary, level
 from throughtime.text.witten_bell import baseline
 from throughtime.training import History
 from throughtime.training.progress import Progress
@@ -249,7 +250,7 @@ class TextGenerator(TrainedText):
         optimizer = self.check()
         spent = self._clock()
         seed = random.seed_of(self.random_state)
-        reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
+        reading = read(text, level=self.level, encoding=encoding, split=split, column=column, verbose=self.verbose)
         self._tell_left_out(reading, encoding)
         ends = len(reading.texts) > 1 or split is not None or column is not None
         before = self.fitted_ if self.warm_start and hasattr(self, "fitted_") else None
@@ -259,7 +260,8 @@ class TextGenerator(TrainedText):
             self._tell_added(wider.added)
             vocabulary = wider.vocabulary
         else:
-            vocabulary = level(self.level).of(reading.texts, vocab_size=self.vocab_size, ends=ends)
+            kind = level(self.level)
+            vocabulary = vocabulary_of(kind, reading.texts, vocab_size=self.vocab_size, ends=ends)
         lesson = prepare(vocabulary, reading.texts, validation=self.validation, seq_len=self.seq_len, seed=seed)
         draws = seed if lesson.drawn else None
         counted = baseline(lesson.learned, lesson.held_out, len(vocabulary), seed=draws) if self.validation else None
@@ -384,7 +386,7 @@ def _start(lesson: Lesson) -> int:
     return line_breaks[0] if line_breaks else int(lesson.learned.ids[0])
 
 
-def _documents(vocabulary: Vocabulary, texts: Sequence[Text], before: Fitted | None) -> Array | None:
+def _documents(vocabulary: Vocabulary, texts: Texts, before: Fitted | None) -> Array | None:
     """What a model remembers of the documents that it was given: one number for each.
 
     None if there are none or too many, also if there were too many before.
