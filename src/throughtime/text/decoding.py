@@ -14,8 +14,8 @@ from typing import Self
 
 from throughtime.errors import DataError
 
-BLOCK = 1 << 20
-"""A large file is read in blocks of so many bytes."""
+BLOCK = 1 << 16
+"""A large file is read in blocks of so many bytes: what is made of one then stays in the processor's cache."""
 
 BEGINNING = 8192
 """A zero byte among so many tells a binary file."""

@@ -38,18 +38,35 @@ def documents(blocks: Iterable[str], *, split: Split, column: str | None, name: 
         If there is no such column; ``name`` is what the text is called.
     """
     cells = [blocks] if column is None else ([cell] for cell in _cells(blocks, column, name))
-    cut = _LINES_OR_SENTENCES[split]
-    return (document for cell in cells for document in cut(cell))
+    if split is None:
+        return (block for cell in cells for block in cell)
+    cut = _lines if split == "lines" else _sentences
+    return (document for cell in cells for document in _pieces(cell, cut))
 
 
-def _lines(blocks: Iterable[str]) -> Iterator[str]:
-    rest, found = "", False
+def _pieces(blocks: Iterable[str], cut: Callable[[str, bool], tuple[Iterable[str], str]]) -> Iterator[str]:
+    """What ``cut`` finds in a text; it is asked for what is certain of a beginning, and what is left, or of the end."""
+    rest, begun = "", False
+    following: list[str] = []
     for block in blocks:
-        *lines, rest = (rest + block.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
-        found = found or bool(lines)
-        yield from lines
-    if rest or not found:
-        yield rest
+        following.append(block)
+        if sum(map(len, following)) < len(rest):
+            continue  # a long piece is not looked through again for each block
+        found, rest = cut("".join([rest, *following]), False)
+        following = []
+        for piece in found:
+            begun = True
+            yield piece
+    rest = "".join([rest, *following])
+    if rest or not begun:
+        yield from cut(rest, True)[0]
+
+
+def _lines(text: str, last: bool) -> tuple[list[str], str]:
+    *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if last and (rest or not lines):
+        lines.append(rest)
+    return lines, rest
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -61,23 +78,16 @@ def sentences(text: str) -> Iterator[str]:
     >>> list(sentences('He said: "No. 5 is alive!" (So it was.) It was 3.5 m long, e.g. this.'))
     ['He said: "No.', '5 is alive!"', '(So it was.)', 'It was 3.5 m long, e.g. this.']
     """
-    return _sentences([text])
+    return iter(_sentences(text, True)[0])
 
 
-def _sentences(blocks: Iterable[str]) -> Iterator[str]:
-    rest = ""
-    for block in blocks:
-        rest, start = rest + block, 0
-        for end in _ends(rest):
-            if _is_open(rest, end):
-                break
-            yield from _one_line(rest[start:end])
-            start = end
-        rest = rest[start:]
-    start = 0
-    for end in [*_ends(rest), len(rest)]:
-        yield from _one_line(rest[start:end])
-        start = end
+def _sentences(text: str, last: bool) -> tuple[Iterable[str], str]:
+    ends = [end for end in _ends(text) if last or not _is_open(text, end)]
+    starts = [0, *ends]
+    if last:
+        ends.append(len(text))
+    found = (line for start, end in zip(starts, ends, strict=False) for line in _one_line(text[start:end]))
+    return found, text[starts[-1] :]
 
 
 def _ends(text: str) -> Iterator[int]:
@@ -100,7 +110,7 @@ def _one_line(sentence: str) -> list[str]:
 
 
 def _cells(blocks: Iterable[str], column: str, name: str) -> Iterator[str]:
-    lines = _lines_with_ends(blocks)
+    lines = _pieces(blocks, _lines_with_ends)
     first = next(lines, "")
     header = first.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
@@ -118,19 +128,7 @@ def _cells(blocks: Iterable[str], column: str, name: str) -> Iterator[str]:
         csv.field_size_limit(before)
 
 
-def _lines_with_ends(blocks: Iterable[str]) -> Iterator[str]:
-    rest = ""
-    for block in blocks:
-        for line in io.StringIO(rest + block, newline=""):
-            rest = "" if line.endswith(("\n", "\r")) else line  # which only the last one is not
-            if not rest:
-                yield line
-    if rest:
-        yield rest
-
-
-_LINES_OR_SENTENCES: dict[Split, Callable[[Iterable[str]], Iterable[str]]] = {
-    None: lambda blocks: blocks,  # a cell is one block
-    "lines": _lines,
-    "sentences": _sentences,
-}
+def _lines_with_ends(text: str, last: bool) -> tuple[list[str], str]:
+    lines = list(io.StringIO(text, newline=""))
+    whole = last or not lines or lines[-1].endswith(("\n", "\r"))
+    return (lines, "") if whole else (lines[:-1], lines[-1])

@@ -101,14 +101,13 @@ class FilesOfText(LargeTexts):
 
     def _cut(self, one: Found, tell: Tell) -> Iterator[str]:
         """The documents that one of them is cut into, the empty ones too."""
-        name = one.name if isinstance(one.text, (str, bytes)) else repr(one.name)
         if isinstance(one.text, bytes):
-            blocks = iter([decode(one.text, name, self.encoding, cut=True)])
+            blocks = iter([decode(one.text, one.name, self.encoding, cut=True)])
         elif isinstance(one.text, str):
             blocks = iter([one.text])
         else:
             blocks = one.text.text(self.encoding, tell, cut=True)
-        return documents(blocks, split=self.split, column=self.column, name=name)
+        return documents(blocks, split=self.split, column=self.column, name=one.name)
 
     def _checksum(self) -> str:
         whole = hashlib.sha256()
@@ -191,15 +190,19 @@ def _grouped(texts: Iterator[str]) -> Iterator[Block]:
 
 def _parts(texts: Iterator[Text], border: re.Pattern[str] | None) -> Iterator[Block]:
     """One document in blocks, cut at a border."""
-    rest: Any = next(texts)
-    begins = True
+    held, begins = [next(texts)], True
     for text in texts:
-        place = _last(border, rest)
+        place = _last(border, held[-1])
         if place:
-            yield Block([rest[:place]], begins, False)
-            begins = False
-        rest = rest[place:] + text
-    yield Block([rest], begins, True)
+            yield Block([_joined([*held[:-1], held[-1][:place]])], begins, False)
+            held, begins = [held[-1][place:]], False
+        held.append(text)
+    yield Block([_joined(held)], begins, True)
+
+
+def _joined(parts: Sequence[Any]) -> Text:
+    whole: Text = parts[0][:0].join(parts)
+    return whole
 
 
 def _last(border: re.Pattern[str] | None, text: Text) -> int:

@@ -71,6 +71,8 @@ class Corpus:
         """How many of the symbols below this one there are."""
         seen = np.zeros(symbols, bool)
         for ids in self.blocks():
+            if seen.all():
+                break
             seen |= np.bincount(ids, minlength=symbols)[:symbols] > 0
         return int(np.count_nonzero(seen))
 

@@ -40,7 +40,9 @@ class Codes(Vocabulary):
             )
         seen = np.zeros(cls.limit, bool)
         for text, _ in parts_of(texts, "vocabulary"):
-            seen[cls.split(text)] = True
+            codes = cls.split(text)
+            if not seen.take(codes).all():  # as it soon is, and asking is faster than writing
+                seen[codes] = True
         return cls(np.flatnonzero(seen).astype(np.min_scalar_type(cls.limit - 1)), ends)
 
     @staticmethod
@@ -51,7 +53,7 @@ class Codes(Vocabulary):
     def find(self, text: Text) -> tuple[Array, Array, Sequence[int]]:
         codes = self.split(text)
         largest = int(self.codes[-1])
-        if len(codes) > largest:  # then looking up is faster than searching
+        if 8 * len(codes) > largest:  # then looking up is faster than searching
             places = np.full(largest + 2, -1, np.int32)
             places[self.codes] = np.arange(len(self.codes))
             ids = places.take(codes, mode="clip")
