@@ -209,10 +209,12 @@ def test_sounds(tmp_path):
 
 
 def test_a_large_text_takes_little_memory_and_outlives_a_kill(tmp_path):
-    """The benchmark in short: a training of 30 MB as of gigabytes; the memory is mostly that of the n-gram model."""
+    """The benchmark in short: a training of 10 MB as of gigabytes; the memory is mostly that of the n-gram model."""
     script = ROOT / "benchmarks" / "faults" / "large_text.py"
-    given = ["--gigabytes", "0.03", "--seconds", "1", "--threshold", "1000000", "--folder", str(tmp_path)]
-    done = subprocess.run([sys.executable, script, *given], capture_output=True, text=True, check=True).stdout
+    given = ["--gigabytes", "0.01", "--seconds", "1", "--threshold", "1000000", "--hidden-size", "8"]
+    done = subprocess.run(
+        [sys.executable, script, *given, "--folder", tmp_path], capture_output=True, text=True, check=True
+    ).stdout
     characters, killed, _, same, before, after, *_ = done.splitlines()
     assert characters.endswith(" characters, 28 different")
     assert re.fullmatch(r"killed when [\d,]+ symbols were on disk; whole encodings found: 0", killed)

@@ -29,6 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
+from throughtime.files import cache_directory
+
 WORDS, LENGTH, AT_ONCE, A_LINE = 4096, 8, 1 << 18, 12
 
 IMPORTED = """
@@ -66,7 +68,7 @@ class Clock(Callback):
     def on_step(self, run):
         if run.seconds > float(sys.argv[3]):
             run.stop("the time was up")
-model = TextGenerator(random_state=1, callbacks=[Clock()], max_steps=10**6).fit(path)
+model = TextGenerator(hidden_size=int(sys.argv[4]), random_state=1, callbacks=[Clock()], max_steps=10**6).fit(path)
 print(json.dumps([model.training_.step, model.validation_loss_, model.baseline_.in_words()]), flush=True)
 """
 
@@ -89,8 +91,8 @@ def write(path: Path, size: int) -> dict[str, int]:
 class Child:
     """A process that runs a program on a text, and the most anonymous memory that it was seen to have, in MB."""
 
-    def __init__(self, program: str, path: Path, threshold: int, seconds: float = 0) -> None:
-        command = [sys.executable, "-c", IMPORTED + program, str(path), str(threshold), str(seconds)]
+    def __init__(self, program: str, path: Path, *arguments: float) -> None:
+        command = [sys.executable, "-c", IMPORTED + program, str(path), *map(str, arguments)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.line()
         self.before, self.peak = self.anonymous(), 0.0
@@ -134,15 +136,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--gigabytes", type=float, default=2)
     arguments.add_argument("--seconds", type=float, default=60)
+    arguments.add_argument("--hidden-size", type=int, default=512)
     arguments.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     arguments.add_argument("--threshold", type=int, default=64 << 20, help="bytes from which a text is large")
     given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(dir=given.folder))
     kept = folder / "cache"
-    compiled = os.environ.get("THROUGHTIME_CACHE_DIR")
+    if cache_directory().is_dir():  # what is compiled already is not compiled again
+        shutil.copytree(cache_directory(), kept, ignore=shutil.ignore_patterns("texts"))
     os.environ["THROUGHTIME_CACHE_DIR"] = str(kept)
-    if compiled:
-        shutil.copytree(compiled, kept, ignore=shutil.ignore_patterns("texts"))
     try:
         path = folder / "text.txt"
         counts = write(path, int(given.gigabytes * 1e9))
@@ -161,7 +163,7 @@ def main() -> None:
         print(f"each character as often as written: {found == counts}; parts left: {len(parts)}")
         child.process.wait()
 
-        child = Child(FIT, path, given.threshold, given.seconds)
+        child = Child(FIT, path, given.threshold, given.seconds, given.hidden_size)
         child.watch()
         print(f"before the first step {child.peak:.0f} MB of memory")
         said = child.watch()

@@ -16,7 +16,7 @@ from tests.trained import small
 from throughtime.errors import DataError, OutputError, UnknownSymbol
 from throughtime.text import NGram, decoding, large, reading, store
 from throughtime.text.adapting import widen
-from throughtime.text.blocks import Fingerprint, LargeTexts, parts_of
+from throughtime.text.blocks import Fingerprint, LargeTexts
 from throughtime.text.lesson import encoded, fingerprints, prepare, vocabulary_of
 from throughtime.text.vocabularies import LEVELS, Characters, level, subwords, words
 
@@ -62,17 +62,6 @@ def file(tmp_path):
     return write
 
 
-def documents(texts):
-    """The documents as they are, put together again from their parts."""
-    found, parts = [], []
-    for text, ends in parts_of(texts, "test"):
-        parts.append(text)
-        if ends:
-            found.append(text[:0].join(parts))
-            parts = []
-    return found
-
-
 def learned(source, name, vocab_size=None, **options):
     """All that a training gets to see of a text."""
     found = reading.read(source, level=name, **options)
@@ -89,7 +78,7 @@ def check_same(in_memory, on_disk):
     (one, vocabulary, parts, marks), (other, vocabulary_there, parts_there, marks_there) = in_memory, on_disk
     assert isinstance(other.texts, LargeTexts)
     assert not isinstance(one.texts, LargeTexts)
-    assert documents(other.texts) == one.texts
+    assert list(other.texts) == one.texts
     assert (other.left_out, other.empty, other.fingerprint) == (one.left_out, one.empty, one.fingerprint)
     assert vocabulary_there.symbols == vocabulary.symbols
     for (ids, bounds), (ids_there, bounds_there) in zip(parts, parts_there, strict=True):
@@ -133,13 +122,13 @@ def test_encodings_are_the_same(in_blocks, file, encoding):
     text = "l'été\r\nœuvre\r".replace("œ", "oe" if encoding == "latin-1" else "œ") * 9
     path = file(text.encode(encoding))
     one, other = in_blocks(lambda: reading.read(path, level="char", encoding=encoding))
-    assert documents(other.texts) == one.texts
+    assert list(other.texts) == one.texts
 
 
 def test_utf_16_without_its_mark_is_that_of_this_machine(in_blocks, file):
     path = file("abc\r\ndef".encode(f"utf-16-{sys.byteorder[0]}e"))
     one, other = in_blocks(lambda: reading.read(path, level="char", encoding="utf-16"))
-    assert documents(other.texts) == one.texts == ["abc\ndef"]
+    assert list(other.texts) == one.texts == ["abc\ndef"]
 
 
 PIECES = st.sampled_from(
@@ -162,7 +151,7 @@ def test_any_text_is_the_same_however_blocks_fall(tmp_path_factory, name, option
             patched.setattr(reading, "LARGE", threshold)
             texts = reading.read(path, level=name, **options).texts
             vocabulary = vocabulary_of(level(name), texts, vocab_size=None, ends=bool(options))
-            found.append((documents(texts), vocabulary.symbols, encoded(vocabulary, texts)))
+            found.append((list(texts), vocabulary.symbols, encoded(vocabulary, texts)))
     (one, symbols, whole), (other, symbols_there, whole_there) = found
     assert (one, symbols) == (other, symbols_there)
     assert np.array_equal(whole.ids, whole_there.ids)

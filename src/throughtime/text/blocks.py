@@ -40,6 +40,15 @@ class LargeTexts(ABC):
     def key(self, *purpose: Any) -> str:
         """What is made of them for this purpose is kept under this name: it is that of their contents."""
 
+    def __iter__(self) -> Iterator[Text]:
+        """Each document as a whole."""
+        parts: list[Any] = []
+        for text, ends in parts_of(self, "documents"):
+            parts.append(text)
+            if ends:
+                yield text[:0].join(parts)
+                parts = []
+
 
 Texts = Sequence[Text] | LargeTexts
 
