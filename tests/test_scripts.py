@@ -217,3 +217,18 @@ def test_sounds(tmp_path):
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         first, last = (np.abs(np.fft.rfft(part)).argmax() for part in (samples[:500], samples[-500:]))
         assert (first < last) == ("up" in path.name)
+
+
+def test_a_large_text_takes_little_memory_and_outlives_a_kill(tmp_path):
+    """The benchmark in short: a training of 10 MB as of gigabytes; the memory is mostly that of the n-gram model."""
+    script = ROOT / "benchmarks" / "faults" / "large_text.py"
+    given = ["--gigabytes", "0.01", "--seconds", "1", "--threshold", "1000000", "--hidden-size", "8"]
+    done = subprocess.run(
+        [sys.executable, script, *given, "--folder", tmp_path], capture_output=True, text=True, check=True
+    ).stdout
+    characters, killed, _, same, before, after, *_ = done.splitlines()
+    assert characters.endswith(" characters, 28 different")
+    assert re.fullmatch(r"killed when [\d,]+ symbols were on disk; whole encodings found: 0", killed)
+    assert same == "each character as often as written: True; parts left: 0"
+    assert all(int(re.search(r"(\d+) MB of memory", line)[1]) < 400 for line in (before, after))
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,19 @@ FORMAT = 2
 _ENTRY = "throughtime"
 
 Tensors = dict[str, npt.NDArray[Any]]
+
+
+def cache_directory() -> Path:
+    """Where compiled code and encoded texts are kept: ``THROUGHTIME_CACHE_DIR``, or the user's cache directory."""
+    chosen = os.environ.get("THROUGHTIME_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        return Path(home) / "throughtime" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "throughtime"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "throughtime"
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:

@@ -134,7 +134,7 @@ def test_what_the_standard_library_writes_is_read(tmp_path_factory, delimiter, r
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows([["x", "y", "z"], *rows])
     for place, column in enumerate(["x", "y", "z"]):
-        cells = documents(path.read_text(encoding="utf-8"), split=None, column=column, name="table")
+        cells = list(documents([path.read_text(encoding="utf-8")], split=None, column=column, name="table"))
         assert cells == [row[place] for row in rows]
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from throughtime.errors import DataError
-from throughtime.text.reading import decode, read
+from throughtime.text.decoding import decode
+from throughtime.text.reading import read
 
 
 def chars(source, **options):

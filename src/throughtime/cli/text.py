@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def _sources(texts: list[str], encoding: str, level: str, cut: bool) -> list[Any]:
-    from throughtime.text.reading import decode
+    from throughtime.text.decoding import decode
 
     def source(name: str) -> Any:
         if name != "-":

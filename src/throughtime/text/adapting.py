@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,10 +12,11 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimator import resolve_cell
 from throughtime.network import Network
+from throughtime.text.blocks import Texts, parts_of
 from throughtime.text.learning import network
 from throughtime.text.model_file import Fitted
 from throughtime.text.sizing import Sizes
-from throughtime.text.vocabularies import Text, Vocabulary
+from throughtime.text.vocabularies import Vocabulary
 
 if TYPE_CHECKING:
     from throughtime.text.generator import TextGenerator
@@ -65,7 +66,7 @@ def check_same(model: TextGenerator, fitted: Fitted) -> None:
         )
 
 
-def widen(vocabulary: Vocabulary, texts: Sequence[Text], ends: bool) -> Wider:
+def widen(vocabulary: Vocabulary, texts: Texts, ends: bool) -> Wider:
     """A vocabulary for these texts too.
 
     Raises
@@ -74,7 +75,7 @@ def widen(vocabulary: Vocabulary, texts: Sequence[Text], ends: bool) -> Wider:
         If most of their symbols are unknown, as in a text in another script.
     """
     symbols = strange = 0
-    for text in texts:
+    for text, _ in parts_of(texts, "symbols"):
         ids, unknown, _ = vocabulary.find(text)
         symbols += len(ids)
         strange += int((unknown | np.isin(ids, vocabulary.unwritten)).sum())

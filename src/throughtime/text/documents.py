@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from throughtime.errors import DataError, ParameterError, known
@@ -15,6 +16,7 @@ Split = Literal["lines", "sentences"] | None
 _SENTENCE_END = re.compile(
     r"""[.!?…]["'”’»)\]]*(?P<space>\s+)(?=["'“‘«(\[]*(?P<next>\S?))|[。！？]["'”’」』）]*\s*|\n[^\S\n]*\n\s*"""
 )
+_OPENING = re.compile(r"""["'“‘«(\[]*""")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _LONGEST_FIELD = 2**31 - 1
 
@@ -25,21 +27,46 @@ def check_split(split: Split) -> None:
         raise ParameterError(f"split must be 'lines', 'sentences' or None, got {split!r}")
 
 
-def documents(text: str, *, split: Split, column: str | None, name: str) -> list[str]:
+def documents(blocks: Iterable[str], *, split: Split, column: str | None, name: str) -> Iterator[str]:
     """The documents of a text, those that are empty too; ``column`` is cut out first, then each cell is split.
+
+    The text may come in blocks; no more of it is held than one and the document that goes on in the next.
 
     Raises
     ------
     DataError
         If there is no such column; ``name`` is what the text is called.
     """
-    cells = [text] if column is None else list(_cells(text, column, name))
-    if split == "lines":
-        same = (cell.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n") for cell in cells)
-        return [line for cell in same for line in cell.split("\n")]
-    if split == "sentences":
-        return [sentence for cell in cells for sentence in sentences(cell)]
-    return cells
+    cells = [blocks] if column is None else ([cell] for cell in _cells(blocks, column, name))
+    if split is None:
+        return (block for cell in cells for block in cell)
+    cut = _lines if split == "lines" else _sentences
+    return (document for cell in cells for document in _pieces(cell, cut))
+
+
+def _pieces(blocks: Iterable[str], cut: Callable[[str, bool], tuple[Iterable[str], str]]) -> Iterator[str]:
+    """What ``cut`` finds in a text; it is asked for what is certain of a beginning, and what is left, or of the end."""
+    rest, begun = "", False
+    following: list[str] = []
+    for block in blocks:
+        following.append(block)
+        if sum(map(len, following)) < len(rest):
+            continue  # a long piece is not looked through again for each block
+        found, rest = cut("".join([rest, *following]), False)
+        following = []
+        for piece in found:
+            begun = True
+            yield piece
+    rest = "".join([rest, *following])
+    if rest or not begun:
+        yield from cut(rest, True)[0]
+
+
+def _lines(text: str, last: bool) -> tuple[list[str], str]:
+    *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if last and (rest or not lines):
+        lines.append(rest)
+    return lines, rest
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -51,13 +78,30 @@ def sentences(text: str) -> Iterator[str]:
     >>> list(sentences('He said: "No. 5 is alive!" (So it was.) It was 3.5 m long, e.g. this.'))
     ['He said: "No.', '5 is alive!"', '(So it was.)', 'It was 3.5 m long, e.g. this.']
     """
-    start = 0
+    return iter(_sentences(text, True)[0])
+
+
+def _sentences(text: str, last: bool) -> tuple[Iterable[str], str]:
+    ends = [end for end in _ends(text) if last or not _is_open(text, end)]
+    starts = [0, *ends]
+    if last:
+        ends.append(len(text))
+    found = (line for start, end in zip(starts, ends, strict=False) for line in _one_line(text[start:end]))
+    return found, text[starts[-1] :]
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Where sentences end."""
     for found in _SENTENCE_END.finditer(text):
         goes_on = (found["next"] or "").islower() and not _BLANK_LINE.search(found["space"])
         if not goes_on:
-            yield from _one_line(text[start : found.end()])
-            start = found.end()
-    yield from _one_line(text[start:])
+            yield found.end()
+
+
+def _is_open(text: str, end: int) -> bool:
+    """Whether what comes after the text may tell that no sentence ends here, or that it ends later."""
+    after = _OPENING.match(text, end)
+    return after is None or after.end() == len(text)
 
 
 def _one_line(sentence: str) -> list[str]:
@@ -65,12 +109,14 @@ def _one_line(sentence: str) -> list[str]:
     return [" ".join(words)] if words else []
 
 
-def _cells(text: str, column: str, name: str) -> Iterator[str]:
-    header = text.partition("\n")[0]
+def _cells(blocks: Iterable[str], column: str, name: str) -> Iterator[str]:
+    lines = _pieces(blocks, _lines_with_ends)
+    first = next(lines, "")
+    header = first.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     before = csv.field_size_limit(_LONGEST_FIELD)
     try:
-        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        table = csv.DictReader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
         columns = table.fieldnames or []
         if column not in columns:
             raise DataError(f"{name!r} has no column {column!r}; it has {known(columns) or 'none'}")
@@ -80,3 +126,9 @@ def _cells(text: str, column: str, name: str) -> Iterator[str]:
         raise DataError(f"{name!r} is not a table in CSV: {error}") from None
     finally:
         csv.field_size_limit(before)
+
+
+def _lines_with_ends(text: str, last: bool) -> tuple[list[str], str]:
+    lines = list(io.StringIO(text, newline=""))
+    whole = last or not lines or lines[-1].endswith(("\n", "\r"))
+    return (lines, "") if whole else (lines[:-1], lines[-1])

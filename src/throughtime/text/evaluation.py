@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -38,6 +40,7 @@ class Evaluation:
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
-def characters(text: str | bytes) -> int:
-    """How many characters a text has; bytes are read as UTF-8."""
-    return len(text if isinstance(text, str) else text.decode("utf-8", "replace"))
+def characters(parts: Iterable[tuple[str | bytes, bool]]) -> int:
+    """How many characters texts have, which come in parts, each with whether a text ends there; bytes are UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    return sum(len(part if isinstance(part, str) else decoder.decode(part, final=ends)) for part, ends in parts)

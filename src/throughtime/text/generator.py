@@ -14,17 +14,17 @@ from throughtime.cells import Cell
 from throughtime.engine import random
 from throughtime.engine.protocol import Array
 from throughtime.estimator import parameters_to_json, resolve_cell
-from throughtime.fingerprint import fingerprint
 from throughtime.learner import GoingOn
 from throughtime.optimizers import Optimizer
 from throughtime.text import adapting
+from throughtime.text.blocks import Texts
 from throughtime.text.documents import Split
 from throughtime.text.learning import choose_sizes, network, plan_training, scoring_streams, training_streams
-from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare
+from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare, vocabulary_of
 from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Reading, Sources, read
 from throughtime.text.trained import TrainedText
-from throughtime.text.vocabularies import Text, Vocabulary, level
+from throughtime.text.vocabularies import Vocabulary, level
 from throughtime.text.witten_bell import Baseline, baseline
 from throughtime.training import History, Resume
 from throughtime.training.progress import Progress
@@ -256,9 +256,9 @@ class TextGenerator(TrainedText):
         """
         optimizer = self.check()
         spent = self._clock()
-        reading = read(text, level=self.level, encoding=encoding, split=split, column=column)
+        reading = read(text, level=self.level, encoding=encoding, split=split, column=column, verbose=self.verbose)
         self._tell_left_out(reading, encoding)
-        before = self._go_on(resume, lambda: fingerprint(reading.texts))
+        before = self._go_on(resume, lambda: reading.fingerprint)
         warm = self._warm()
         if before is None:
             lesson = self._begin_with(optimizer, reading, spent, warm, ends=split is not None or column is not None)
@@ -288,7 +288,8 @@ class TextGenerator(TrainedText):
             self._tell_added(wider.added)
             vocabulary = wider.vocabulary
         else:
-            vocabulary = level(self.level).of(reading.texts, vocab_size=self.vocab_size, ends=ends)
+            kind = level(self.level)
+            vocabulary = vocabulary_of(kind, reading.texts, vocab_size=self.vocab_size, ends=ends)
         lesson = self._lesson(vocabulary, reading, seed)
         cell, engine = resolve_cell(self.cell, self.activation), self._engine()
         if before is not None:
@@ -390,7 +391,7 @@ class TextGenerator(TrainedText):
         self._say(said)
         progress = Progress(lambda: self.generate(200, temperature=0.8, random_state=self.seed_).strip("\n"))
         self.samples_ = progress.samples
-        held_out = scoring_streams(lesson.held_out) if self.validation else None
+        held_out = scoring_streams(lesson.scored) if self.validation else None
         self._run(optimizer, plan, streams, held_out, progress, before)
         self._judge()
 
@@ -434,7 +435,7 @@ def _start(lesson: Lesson) -> int:
     return line_breaks[0] if line_breaks else int(lesson.learned.ids[0])
 
 
-def _documents(vocabulary: Vocabulary, texts: Sequence[Text], before: Fitted | None) -> Array | None:
+def _documents(vocabulary: Vocabulary, texts: Texts, before: Fitted | None) -> Array | None:
     """What a model remembers of the documents that it was given: one number for each.
 
     None if there are none or too many, also if there were too many before.

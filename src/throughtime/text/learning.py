@@ -116,22 +116,23 @@ def plan_training(
 
     A learning rate that was not given is ``share_of_rate`` of what it would be.
     """
-    learned, held_out = lesson.learned, lesson.held_out
+    learned, held_out, scored = lesson.learned, lesson.held_out, lesson.scored
     plan, seconds = make_plan(
         model,
         network,
         optimizer,
         streams,
-        scoring_streams(held_out) if model.validation else None,
+        scoring_streams(scored) if model.validation else None,
         spent,
         steps=sizing.steps_of(model.epochs, model.max_steps, streams.steps_per_epoch, len(lesson.vocabulary)),
         seed=seed,
         learning_rate=share_of_rate * _learning_rate(model, optimizer),
     )
     parameters = sum(w.size for w in network.parameters.values())
+    part = f" ({len(scored.ids):,} of them scored)" if len(scored.ids) < len(held_out.ids) else ""
     said = (
         f"{network.body.describe()}: {parameters:,} parameters\n"
-        f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation, "
+        f"{len(learned.ids):,} symbols to learn from, {len(held_out.ids):,} for validation{part}, "
         f"{len(lesson.vocabulary)} different\n"
         f"{steps_in_words(plan.max_steps)} of {streams.rows} x {model.seq_len} symbols "
         f"({plan.max_steps / streams.steps_per_epoch:,.1f} epochs), about {clock(seconds)} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,13 +10,17 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
+from throughtime.text import store
+from throughtime.text.blocks import LargeTexts, Text, Texts, as_bytes, blocks_of, parts_of
 from throughtime.text.evaluation import characters
-from throughtime.text.vocabularies import Text, Unknown, Vocabulary
-from throughtime.text.vocabularies.codes import as_bytes
+from throughtime.text.vocabularies import Unknown, Vocabulary, from_json, to_json
 from throughtime.training import Corpus
 
 WHOLE_DOCUMENTS = 20
 """Where there are so many, whole ones are held out, drawn at random; else the end of the text."""
+
+MOST_SCORED = 1_000_000
+"""Of a larger held-out part so many symbols are scored: its first ones, or of documents that are drawn some of them."""
 
 MOST_REMEMBERED = 1_000_000
 """Of so many documents a model knows which they were."""
@@ -31,6 +35,13 @@ class Lesson:
     held_out: Corpus
     drawn: bool
     """Whether whole documents are held out, drawn at random; else it is the end of the text."""
+    seed: int
+    """What draws."""
+
+    @property
+    def scored(self) -> Corpus:
+        """What is scored of the part that is held out."""
+        return self.held_out.sample(MOST_SCORED, self.seed) if self.drawn else self.held_out.first(MOST_SCORED)
 
     @property
     def symbols(self) -> int:
@@ -38,7 +49,44 @@ class Lesson:
         return len(self.learned.ids) + len(self.held_out.ids)
 
 
-def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float, seq_len: int, seed: int) -> Lesson:
+def vocabulary_of(kind: type[Vocabulary], texts: Texts, *, vocab_size: int | None, ends: bool) -> Vocabulary:
+    """That of these texts; it is kept for large ones."""
+    if not isinstance(texts, LargeTexts):
+        return kind.of(texts, vocab_size=vocab_size, ends=ends)
+    key = texts.key("vocabulary", kind.level, vocab_size, ends)
+    return from_json(store.note(key, lambda: to_json(kind.of(texts, vocab_size=vocab_size, ends=ends))))
+
+
+def encoded(vocabulary: Vocabulary, texts: Texts, unknown: Unknown | None = "error") -> Corpus:
+    """The symbols of these texts; of large ones they are kept on disk, and lie there.
+
+    Raises
+    ------
+    UnknownSymbol
+        If a text has a symbol that the vocabulary does not know, and ``unknown`` is ``"error"``.
+    OutputError
+        If they cannot be kept.
+    """
+    if not isinstance(texts, LargeTexts):
+        return Corpus.of([vocabulary.document(text, unknown=unknown) for text in texts])
+    key = texts.key("symbols", to_json(vocabulary), unknown)
+    return store.corpus(key, lambda: _encoded_blocks(vocabulary, texts, unknown))
+
+
+def _encoded_blocks(vocabulary: Vocabulary, texts: Texts, unknown: Unknown | None) -> Iterator[tuple[Array, Array]]:
+    """The symbols of each block, and where documents end in it."""
+    before = 0  # symbols of the document that goes on
+    for block in blocks_of(texts, "symbols"):
+        found = []
+        for place, text in enumerate(block.texts, start=1):
+            begins, ends = block.begins or place > 1, block.ends or place < len(block.texts)
+            found.append(vocabulary.document(text, unknown=unknown, begins=begins, ends=ends, before=before))
+            before = 0 if ends else before + len(found[-1]) - (begins and vocabulary.ends)
+        lengths = np.cumsum(list(map(len, found)))
+        yield np.concatenate(found), lengths if block.ends else lengths[:-1]
+
+
+def prepare(vocabulary: Vocabulary, texts: Texts, *, validation: float, seq_len: int, seed: int) -> Lesson:
     """Encodes the texts and splits them.
 
     Raises
@@ -46,8 +94,8 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
     DataError
         If there are fewer than two different symbols, or too few to learn from or to score.
     """
-    corpus = Corpus.of([vocabulary.document(text) for text in texts])
-    different = np.count_nonzero(np.bincount(corpus.ids)[: vocabulary.size])
+    corpus = encoded(vocabulary, texts)
+    different = corpus.different(vocabulary.size)
     if different < 2:
         raise DataError(
             f"the text has {different} different {vocabulary.called}; at least two are needed to learn from it"
@@ -70,15 +118,15 @@ def prepare(vocabulary: Vocabulary, texts: Sequence[Text], *, validation: float,
             f"the text is too short: its validation part, {len(held_out.ids)} of {len(corpus.ids):,} symbols, "
             "has nothing to predict. Give more text, a larger validation, or validation=0"
         )
-    return Lesson(vocabulary, learned, held_out, drawn)
+    return Lesson(vocabulary, learned, held_out, drawn, seed)
 
 
-def are_drawn(vocabulary: Vocabulary, texts: Sequence[Text]) -> bool:
+def are_drawn(vocabulary: Vocabulary, texts: Texts) -> bool:
     """Whether there are so many documents that a part of them is drawn at random, since lists are often sorted."""
     return vocabulary.ends and len(texts) >= WHOLE_DOCUMENTS
 
 
-def to_score(vocabulary: Vocabulary, texts: Sequence[Text], unknown: Unknown) -> tuple[Corpus, int]:
+def to_score(vocabulary: Vocabulary, texts: Texts, unknown: Unknown) -> tuple[Corpus, int]:
     """What is scored of some documents, and how many characters that is.
 
     Raises
@@ -88,14 +136,32 @@ def to_score(vocabulary: Vocabulary, texts: Sequence[Text], unknown: Unknown) ->
     DataError
         If there is nothing to predict.
     """
-    corpus = Corpus.of([vocabulary.document(text, unknown=unknown) for text in texts])
-    left = sum(map(characters, texts)) if unknown == "error" else len(vocabulary.decode(corpus.ids))
+    corpus = encoded(vocabulary, texts, unknown)
+    if unknown == "error":
+        left = characters(parts_of(texts, "characters"))
+    else:
+        writer = vocabulary.writer()
+        left = sum(len(writer.write(ids)) for ids in corpus.blocks()) + len(writer.finish())
     if corpus.predictions < 1 or not left:
         raise DataError("the text has fewer than two symbols in a row; there is nothing to score")
     return corpus, left
 
 
-def fingerprints(vocabulary: Vocabulary, texts: Sequence[Text]) -> Array:
+def fingerprints(vocabulary: Vocabulary, texts: Texts) -> Array:
     """A number for each text, the same for equal texts: 64 bits of BLAKE2."""
-    data = (as_bytes(vocabulary.normal(text)) for text in texts)
-    return np.array([int.from_bytes(blake2b(item, digest_size=8).digest(), "little") for item in data], np.uint64)
+    parts = parts_of(texts, "documents")
+    return np.fromiter((_number(vocabulary, text, ends, parts) for text, ends in parts), np.uint64)
+
+
+def _number(vocabulary: Vocabulary, text: Text, ends: bool, following: Iterator[tuple[Text, bool]]) -> int:
+    def document() -> Iterator[Text]:
+        yield text
+        last = ends
+        while not last:
+            part, last = next(following)
+            yield part
+
+    digest = blake2b(digest_size=8)
+    for part in vocabulary.normal(document()):
+        digest.update(as_bytes(part))
+    return int.from_bytes(digest.digest(), "little")

@@ -11,7 +11,7 @@ from throughtime.estimator import Estimator
 from throughtime.parameters import PARAMETERS, Parameter
 from throughtime.text.documents import Split
 from throughtime.text.evaluation import Evaluation
-from throughtime.text.lesson import are_drawn, to_score
+from throughtime.text.lesson import are_drawn, encoded, to_score, vocabulary_of
 from throughtime.text.reading import Sources, read
 from throughtime.text.vocabularies import Unknown, Vocabulary, level
 from throughtime.text.witten_bell import MOST_LEARNED, MOST_ORDER, Grams, learn, probabilities
@@ -103,8 +103,8 @@ class NGram(Estimator):
         kind = level(self.level) if vocabulary is None else type(vocabulary)
         texts = read(text, level=kind.level, encoding=encoding, split=split, column=column).texts
         cut = len(texts) > 1 or split is not None or column is not None
-        self.vocabulary_ = vocabulary or kind.of(texts, vocab_size=self.vocab_size, ends=cut)
-        whole = Corpus.of([self.vocabulary_.counted(document) for document in texts])
+        self.vocabulary_ = vocabulary or vocabulary_of(kind, texts, vocab_size=self.vocab_size, ends=cut)
+        whole = encoded(self.vocabulary_, texts, unknown=None)
         corpus = whole
         if self.max_symbols is not None:
             drawn = are_drawn(self.vocabulary_, texts)
@@ -148,7 +148,7 @@ class NGram(Estimator):
     ) -> Evaluation:
         """How well the model expects a text. Raises what ``losses`` raises."""
         found, corpus, left = self._scored(text, encoding, split, column, unknown)
-        strange = int(np.isin(corpus.predicted, self.vocabulary_.unwritten).sum())
+        strange = corpus.predicted_among(self.vocabulary_.unwritten)
         return Evaluation(found[-1], corpus.predictions, characters=left, unknown=strange)
 
     def score(self, text: Sources, y: Any = None) -> float:

@@ -8,23 +8,44 @@ from pathlib import Path
 from typing import NamedTuple
 
 from throughtime.errors import DataError
+from throughtime.text.blocks import Fingerprint, LargeTexts, Text, Texts, as_bytes
+from throughtime.text.decoding import File, check_encoding, decode
 from throughtime.text.documents import Split, check_split, documents
-from throughtime.text.vocabularies import Text
+from throughtime.text.large import FilesOfText, Found
 
 Source = str | bytes | Path
 Sources = Source | Sequence[Source]
+
+LARGE = 64 << 20
+"""Files of more bytes together are not held in memory."""
 
 
 class Reading(NamedTuple):
     """The documents, the files of folders that hold no text in this encoding, and how many documents were empty."""
 
-    texts: list[Text]
+    texts: Texts
     left_out: list[Path]
     empty: int
 
+    @property
+    def fingerprint(self) -> str:
+        """In hexadecimal digits, the same for the same documents, whether they lie in memory or on disk."""
+        if isinstance(self.texts, LargeTexts):
+            return self.texts.fingerprint
+        found = Fingerprint()
+        for text in self.texts:
+            found.add(as_bytes(text), ends=True)
+        return found.hexdigest()
+
 
 def read(
-    source: Sources, *, level: str, encoding: str = "utf-8", split: Split = None, column: str | None = None
+    source: Sources,
+    *,
+    level: str,
+    encoding: str = "utf-8",
+    split: Split = None,
+    column: str | None = None,
+    verbose: int = 0,
 ) -> Reading:
     """The documents: a string or file is one, a folder or list has several. Empty ones are left out.
 
@@ -40,6 +61,10 @@ def read(
         Each of them is a document.
     column : str or None, default None
         The files are tables in CSV, with names in the first line; each cell of this column is a document.
+    verbose : int, default 0
+        Above 0 a bar shows how the reading of large files goes on, on standard error in a terminal.
+
+    Files of more than 64 MiB together are read in blocks, once for each use; what is found in them is kept on disk.
 
     Raises
     ------
@@ -47,7 +72,7 @@ def read(
         If a file is missing, empty, binary or in another encoding; if a short string names a file that exists; if a
         table has no such column; if there is nothing to read.
     """
-    _check_encoding(encoding)
+    check_encoding(encoding)
     check_split(split)
     if not isinstance(source, (str, bytes, Path, Iterable)):
         raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(source).__name__}")
@@ -55,6 +80,11 @@ def read(
     if not sources:
         raise DataError("an empty list was given; expected at least one text")
     cut = split is not None or column is not None
+    for item in sources:
+        if not isinstance(item, (str, bytes, Path)):
+            raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(item).__name__}")
+    if _size(sources) > LARGE:
+        return _read_large(sources, level, encoding, split, column, verbose)
     level = "char" if cut else level  # bytes are cut as text
     texts: list[Text] = []
     names: list[str] = []
@@ -65,23 +95,48 @@ def read(
             left_out += left_out_here
         elif isinstance(item, Path):
             read_here = {str(item): _read_file(item, level, encoding, cut)}
-        elif isinstance(item, (str, bytes)):
-            read_here = {"the text": _given(item)}
         else:
-            raise DataError(f"expected text, a pathlib.Path or a list of them, got {type(item).__name__}")
+            read_here = {"the text": _given(item)}
         for name, text in read_here.items():
             names.append(name if text is item else repr(name))
             if not cut:
                 texts.append(text)
                 continue
             whole = decode(text, name, encoding, cut=True) if isinstance(text, bytes) else text
-            texts += documents(whole, split=split, column=column, name=name)
+            texts += documents([whole], split=split, column=column, name=name)
     full = [text for text in texts if (text.strip() if cut else text)]
     if not full:
-        where = " and ".join(dict.fromkeys(names[:2])) + (" and others" if len(names) > 2 else "")
-        of = "" if column is None else f"the column {column!r} of "
-        raise DataError(f"{of}{where} is empty or blank; expected something to read")
+        raise _nothing(names, column)
     return Reading(full, left_out, len(texts) - len(full))
+
+
+def _nothing(names: Sequence[str], column: str | None) -> DataError:
+    where = " and ".join(dict.fromkeys(names[:2])) + (" and others" if len(names) > 2 else "")
+    of = "" if column is None else f"the column {column!r} of "
+    return DataError(f"{of}{where} is empty or blank; expected something to read")
+
+
+def _size(sources: Sequence[Source]) -> int:
+    """Of all files, in bytes."""
+    paths = [path for item in sources if isinstance(item, Path) for path in (_files(item) if item.is_dir() else [item])]
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _read_large(
+    sources: Sequence[Source], level: str, encoding: str, split: Split, column: str | None, verbose: int
+) -> Reading:
+    found: list[Found] = []
+    for item in sources:
+        if isinstance(item, Path) and item.is_dir():
+            found += [Found(File.at(path), str(path), item) for path in sorted(_files(item))]
+        elif isinstance(item, Path):
+            found.append(Found(File.at(item), str(item)))
+        else:
+            found.append(Found(_given(item), "the text"))
+    texts = FilesOfText(found, level, encoding, split, column, bool(verbose))
+    if not len(texts):
+        raise _nothing([one.name if isinstance(one.text, (str, bytes)) else repr(one.name) for one in found], column)
+    return Reading(texts, texts.left_out, texts.empty)
 
 
 def _given(text: Text) -> Text:
@@ -102,45 +157,6 @@ def _read_file(path: Path, level: str, encoding: str, cut: bool) -> Text:
     if not data:
         raise DataError(f"{str(path)!r} is empty; expected text")
     return data if level == "byte" else decode(data, str(path), encoding, cut=cut)
-
-
-def decode(data: bytes, name: str, encoding: str = "utf-8", *, cut: bool = False) -> str:
-    """The text of a file, its line ends made the same; what is to be ``cut`` into documents cannot stay bytes.
-
-    Raises
-    ------
-    DataError
-        If it is binary, or in another encoding; the message names the offset.
-    """
-    _check_encoding(encoding)
-    as_it_is = "" if cut else ", or use level='byte'"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in data:
-            raise DataError(f"{name!r} is UTF-16; pass encoding='utf-16' (--encoding utf-16)") from None
-        if b"\0" in data[:8192]:
-            raise DataError(_binary(name, data, as_it_is)) from None
-        raise DataError(
-            f"{name!r} is not {encoding}: byte 0x{data[error.start]:02x} at offset {error.start}; pass the encoding it "
-            f"has (encoding='latin-1', --encoding latin-1){as_it_is}"
-        ) from None
-    if "\0" in text:
-        raise DataError(_binary(name, data, as_it_is))
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _check_encoding(encoding: str) -> None:
-    try:
-        "".encode(encoding)
-    except (LookupError, UnicodeError):
-        raise DataError(
-            f"there is no encoding {encoding!r}; known ones are utf-8, latin-1, cp1252, utf-16, ..."
-        ) from None
-
-
-def _binary(name: str, data: bytes, as_it_is: str) -> str:
-    return f"{name!r} is a binary file (a zero byte at offset {data.index(0)}); expected text{as_it_is}"
 
 
 def _read_folder(folder: Path, level: str, encoding: str, cut: bool) -> tuple[dict[str, Text], list[Path]]:

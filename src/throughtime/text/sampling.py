@@ -12,8 +12,8 @@ import numpy as np
 from throughtime.engine.protocol import Sampling
 from throughtime.errors import ParameterError, known
 from throughtime.parameters import SAMPLING
+from throughtime.text.blocks import as_bytes
 from throughtime.text.vocabularies import END, Vocabulary
-from throughtime.text.vocabularies.codes import as_bytes
 
 
 class Choices(TypedDict, total=False):

@@ -282,7 +282,7 @@ class TrainedText(Learner):
             mean_loss(self.network_, scoring_streams(corpus)),
             corpus.predictions,
             characters=left,
-            unknown=int(np.isin(corpus.predicted, vocabulary.unwritten).sum()),
+            unknown=corpus.predicted_among(vocabulary.unwritten),
         )
 
     def score(self, text: Sources, y: Any = None) -> float:

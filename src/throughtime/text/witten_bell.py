@@ -120,7 +120,7 @@ def _offsets(corpus: Corpus) -> Array:
 def _keys(corpus: Corpus, offsets: Array, places: Array, n: int, symbols: int) -> tuple[Array, Array]:
     """The key of the run of n symbols that ends at each symbol, and where there is one; -1 where its start is new."""
     before = np.zeros_like(places) if n == 1 else np.append(-1, places[:-1])
-    keys = np.where(before >= 0, before * symbols + corpus.ids.astype(np.int64), -1)
+    keys = np.where(before >= 0, before * symbols + np.asarray(corpus.ids[:], np.int64), -1)
     return keys, offsets >= n - 1
 
 

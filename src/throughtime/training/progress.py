@@ -7,7 +7,8 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,7 @@ class Progress(Callback):
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._next_line = time.monotonic() + LINE_EVERY
         self._skipped = sum(0 < part * run.plan.max_steps <= run.first_step for part in SAMPLES_AT)
-        notebook = self._console.is_jupyter and find_spec("ipywidgets") is not None  # which rich needs there
-        if notebook or (self._console.is_terminal and not self._console.is_jupyter):
+        if _shows_bars(self._console):
             columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self._console, transient=False)
             self._bar.add_task("", total=run.plan.max_steps, completed=run.step, figures="")
@@ -106,6 +106,28 @@ class Progress(Callback):
             self._console.print(text)
         else:
             say(text)
+
+
+@contextmanager
+def reading(what: str, size: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar for the reading of so many bytes, where bars are shown; the function that it gives moves it on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    if not (shown and _shows_bars(console)):
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(30), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=size)
+        yield lambda count: bar.update(task, advance=count)
+
+
+def _shows_bars(console: Any) -> bool:
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None  # which rich needs there
+    return bool(console.is_terminal)
 
 
 def say(text: str) -> None:

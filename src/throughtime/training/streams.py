@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count, islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from throughtime.engine.protocol import Array, NetworkState
-from throughtime.engine.random import generator, key
+from throughtime.engine.random import Key, generator, key, philox
 from throughtime.network import Batch
+from throughtime.training.corpus import BLOCK, Corpus
 
 WARM_UP = 256
 """How many symbols before a part are read, uncounted, so that its score does not start from an empty state."""
@@ -23,78 +24,42 @@ SIZES = 8
 ALIKE = 16
 """Sequences of like length are looked for among so many for each row."""
 
+MOST_DRAWN = 1 << 20
+"""Of more pieces than these the order is found piece by piece, so that it takes no memory."""
+
+ROUNDS = 6
+"""Of the network that finds it."""
+
 RESTART_EVERY = 16
 """After how many chunks a row in training begins anew: a network that never does may fail from an empty state."""
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Token sequences one after another.
+class Shuffled:
+    """The numbers below ``count`` in an order that a key draws, each found from its place alone.
 
-    ``ids`` holds all symbols, ``bounds [n + 1]`` where each sequence starts and the last one ends.
+    A Feistel network over Philox orders the numbers of an even count of bits; what is too large is sent through again
+    until it is not (J. Black and P. Rogaway, Ciphers with arbitrary finite domains, 2002).
     """
 
-    ids: Array
-    bounds: Array
+    def __init__(self, count: int, key: Key) -> None:
+        self.count, self.key = count, key
+        self.half = -(-(count - 1).bit_length() // 2)
 
-    @classmethod
-    def of(cls, sequences: list[Array]) -> Corpus:
-        """One sequence after another."""
-        return cls(np.concatenate(sequences), np.cumsum([0, *map(len, sequences)]))
+    def __len__(self) -> int:
+        return self.count
 
-    @property
-    def predictions(self) -> int:
-        """How many symbols have one before them in their sequence."""
-        return int(np.maximum(np.diff(self.bounds) - 1, 0).sum())
+    def __getitem__(self, places: slice) -> Array:
+        numbers = self._mixed(np.arange(*places.indices(self.count)))
+        while (outside := numbers >= self.count).any():
+            numbers[outside] = self._mixed(numbers[outside])
+        return numbers
 
-    @property
-    def predicted(self) -> Array:
-        """The symbols that have one before them in their sequence."""
-        first = self.bounds[:-1][np.diff(self.bounds) > 0]
-        return np.delete(self.ids, first)
-
-    def first(self, symbols: int) -> Corpus:
-        """So many symbols at the beginning, or all; a sequence may be cut in two."""
-        end = min(len(self.ids), symbols)
-        return Corpus(self.ids[:end], np.append(self.bounds[self.bounds < end], end))
-
-    def last(self, symbols: int) -> Corpus:
-        """So many symbols at the end, or all; a sequence may be cut in two."""
-        start = max(0, len(self.ids) - symbols)
-        return Corpus(self.ids[start:], np.append(start, self.bounds[self.bounds > start]) - start)
-
-    def split(self, share: float) -> tuple[Corpus, Corpus]:
-        """All but the last ``share`` of the symbols, and the rest; a sequence may be cut in two."""
-        held_out = int(len(self.ids) * share)
-        return self.first(len(self.ids) - held_out), self.last(held_out)
-
-    def draw(self, share: float, seed: int) -> tuple[Corpus, Corpus]:
-        """All but ``share`` of the symbols, and the rest, in whole sequences that are drawn at random.
-
-        A long one is as likely to be drawn as a short one, so that ``share`` is met as nearly as their lengths allow:
-        at least one is drawn unless it is 0, and never all.
-        """
-        lengths = np.diff(self.bounds)
-        order = generator(key(seed, "held out")).permutation(len(lengths))
-        nearest = int(np.abs(np.cumsum(lengths[order]) - share * len(self.ids)).argmin())
-        drawn = np.zeros(len(lengths), bool)
-        if share:
-            drawn[order[: min(nearest + 1, len(lengths) - 1)]] = True
-        return self._those(~drawn), self._those(drawn)
-
-    def sample(self, symbols: int, seed: int) -> Corpus:
-        """So many symbols of sequences that are drawn at random, or all; the last one may be cut."""
-        if symbols >= len(self.ids):
-            return self
-        order = generator(key(seed, "sample")).permutation(len(self.bounds) - 1)
-        starts, lengths = self.bounds[:-1][order], np.diff(self.bounds)[order]
-        bounds = np.cumsum([0, *lengths])
-        places = np.arange(len(self.ids)) + np.repeat(starts - bounds[:-1], lengths)
-        return Corpus(self.ids[places], bounds).first(symbols)
-
-    def _those(self, chosen: Array) -> Corpus:
-        lengths = np.diff(self.bounds)
-        return Corpus(self.ids[np.repeat(chosen, lengths)], np.cumsum([0, *lengths[chosen]]))
+    def _mixed(self, numbers: Array) -> Array:
+        left, right = numbers >> self.half, numbers & ((1 << self.half) - 1)
+        for number in range(ROUNDS):
+            word = philox((right, number, 0, 0), self.key)[0].astype(np.int64)
+            left, right = right, left ^ (word & ((1 << self.half) - 1))
+        return (left << self.half) | right
 
 
 @dataclass(frozen=True)
@@ -140,7 +105,7 @@ class Drawn:
     make: Callable[[np.random.Generator], Batch]
 
     def endless(self, seed: int, done: int = 0) -> Iterator[Chunk]:
-        for step in count(done):
+        for step in itertools.count(done):
             batch = self.make(generator(key(seed, "batch", step)))
             yield Chunk(batch, np.ones(self.rows, bool), batch.x.shape[0] * self.rows)
 
@@ -189,18 +154,39 @@ class Streams:
     restart_every: int | None = None
 
     @cached_property
-    def pieces(self) -> Array:
-        """``[P, 3]``: where reading starts, where counting starts, and where it ends, in predictions of the corpus."""
+    def _sequences(self) -> tuple[Array, Array, Array, Array]:
+        """Of each sequence: where it starts, its predictions, its pieces, and the number of the first one."""
         starts, ends = self.corpus.bounds[:-1], self.corpus.bounds[1:] - 1
-        starts, ends = starts[ends > starts], ends[ends > starts]
+        starts, lengths = starts[ends > starts], (ends - starts)[ends > starts]
         longest = max(self.seq_len, -(-self.corpus.predictions // self.batch_size))
         if self.restart_every is not None:
             longest = min(longest, self.restart_every * self.seq_len)
-        parts = -(-(ends - starts) // longest)
-        number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)  # of a piece in its sequence
-        starts, lengths, parts = (np.repeat(of_each, parts) for of_each in (starts, ends - starts, parts))
-        first, last = (starts + lengths * place // parts for place in (number, number + 1))
+        parts = -(-lengths // longest)
+        return starts, lengths, parts, np.cumsum(parts) - parts
+
+    @cached_property
+    def count(self) -> int:
+        """How many pieces there are, P."""
+        return int(self._sequences[2].sum())
+
+    @property
+    def pieces(self) -> Array:
+        """``[P, 3]``: where reading starts, where counting starts, and where it ends, in predictions of the corpus."""
+        return self._pieces(np.arange(self.count))
+
+    def _pieces(self, numbers: Array) -> Array:
+        """Those of these numbers."""
+        starts, lengths, parts, firsts = self._sequences
+        sequence = np.searchsorted(firsts, numbers, side="right") - 1
+        starts, lengths, parts = starts[sequence], lengths[sequence], parts[sequence]
+        place = numbers - firsts[sequence]
+        first, last = (starts + lengths * number // parts for number in (place, place + 1))
         return np.stack([np.maximum(first - self.warm_up, starts), first, last], axis=1)
+
+    def _blocks(self) -> Iterator[Array]:
+        """All pieces, some of them at a time."""
+        for start in range(0, self.count, BLOCK):
+            yield self._pieces(np.arange(start, min(start + BLOCK, self.count)))
 
     @property
     def symbols(self) -> int:
@@ -210,53 +196,63 @@ class Streams:
     @property
     def rows(self) -> int:
         """How many rows are read side by side."""
-        return min(self.batch_size, len(self.pieces))
+        return min(self.batch_size, self.count)
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """How many chunks of all rows make one pass over the corpus, rounded up."""
-        chunks = int((-(-(self.pieces[:, 2] - self.pieces[:, 0]) // self.seq_len)).sum())
+        chunks = sum(int((-(-(pieces[:, 2] - pieces[:, 0]) // self.seq_len)).sum()) for pieces in self._blocks())
         return -(-chunks // self.rows)
+
+    @cached_property
+    def _are_chunks(self) -> bool:
+        """Whether each piece is one chunk."""
+        return all(int((pieces[:, 2] - pieces[:, 0]).max()) <= self.seq_len for pieces in self._blocks())
 
     def once(self) -> Iterator[Chunk]:
         """Every symbol once, in order; rows that have nothing left have length 0."""
-        return map(self._chunk, self._places(iter(self.pieces)))
+        return map(self._chunk, self._places(piece for pieces in self._blocks() for piece in pieces))
 
     def endless(self, seed: int, done: int = 0) -> Iterator[Chunk]:
         """Pass after pass. Where there are more pieces than rows, their order is drawn anew for each pass.
 
         Pieces of like length come together, so that little is padded.
         """
-        pieces = self.pieces
-        lengths = pieces[:, 2] - pieces[:, 0]
 
         def queue() -> Iterator[Array]:
-            order = self._permutation(len(pieces), seed, 0)
-            for epoch in count(1):
-                following = self._permutation(len(pieces), seed, epoch)
-                missing = -len(order) % self.rows  # which the next pass fills up
-                yield from pieces[self._alike(order, lengths, generator(key(seed, "alike", epoch)))]
-                yield from pieces[following[:missing]]
-                order = following[missing:]
+            order, begun = self._order(seed, 0), 0
+            for epoch in itertools.count(1):
+                following = self._order(seed, epoch)
+                missing = (begun - len(order)) % self.rows  # which the next pass fills up
+                for some in self._alike(order, begun, generator(key(seed, "alike", epoch))):
+                    yield from self._pieces(some)
+                yield from self._pieces(following[:missing])
+                order, begun = following, missing
 
-        return map(self._chunk, islice(self._places(queue()), done, None))
+        return map(self._chunk, itertools.islice(self._places(queue()), done, None))
 
-    def _permutation(self, pieces: int, seed: int, epoch: int) -> Array:
-        return generator(key(seed, "order", epoch)).permutation(pieces) if pieces > self.rows else np.arange(pieces)
+    def _order(self, seed: int, epoch: int) -> Array | Shuffled:
+        if self.count <= self.rows:
+            return np.arange(self.count)
+        drawn = key(seed, "order", epoch)
+        return generator(drawn).permutation(self.count) if self.count <= MOST_DRAWN else Shuffled(self.count, drawn)
 
-    def _alike(self, order: Array, lengths: Array, draws: np.random.Generator) -> Array:
-        """The same pieces, those that are read side by side of like length where each is one chunk."""
+    def _alike(self, order: Array | Shuffled, begun: int, draws: np.random.Generator) -> Iterator[Array]:
+        """The numbers from ``begun`` on, some at a time.
+
+        Where each piece is one chunk, those that are read side by side are of like length.
+        """
         rows = self.rows
-        if lengths.max() > self.seq_len or len(lengths) == rows:
-            return order
-        batches: list[Array] = []
-        for start in range(0, len(order), ALIKE * rows):
+        for start in range(begun, len(order), ALIKE * rows):
             some = order[start : start + ALIKE * rows]
-            some = some[np.argsort(-(-lengths[some] // SIZES), kind="stable")]
+            if not self._are_chunks or self.count == rows:
+                yield some
+                continue
+            pieces = self._pieces(some)
+            some = some[np.argsort(-(-(pieces[:, 2] - pieces[:, 0]) // SIZES), kind="stable")]
             alike = [some[place : place + rows] for place in range(0, len(some), rows)]
             *whole, last = alike
-            batches += [whole[place] for place in draws.permutation(len(whole))] + [last]
-        return np.concatenate(batches)
+            yield np.concatenate([whole[place] for place in draws.permutation(len(whole))] + [last])
 
     def _places(self, queue: Iterator[Array]) -> Iterator[Places]:
         """Where the rows read, chunk by chunk."""

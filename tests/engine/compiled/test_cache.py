@@ -13,6 +13,7 @@ from tests.engine.compiled.material import ROOT, run_python
 
 from throughtime.engine.compiled import cache
 from throughtime.engine.compiled.llvm import Function, Module
+from throughtime.files import cache_directory
 
 PATHS = [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
 
@@ -135,15 +136,15 @@ def test_the_directory_is_the_users_where_none_is_named(monkeypatch, tmp_path):
     monkeypatch.delenv("THROUGHTIME_CACHE_DIR", raising=False)
     monkeypatch.setattr(cache.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.directory() == tmp_path / "throughtime"
+    assert cache_directory() == tmp_path / "throughtime"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.directory() == tmp_path / ".cache" / "throughtime"
+    assert cache_directory() == tmp_path / ".cache" / "throughtime"
     monkeypatch.setattr(cache.sys, "platform", "darwin")
-    assert cache.directory() == tmp_path / "Library" / "Caches" / "throughtime"
+    assert cache_directory() == tmp_path / "Library" / "Caches" / "throughtime"
     monkeypatch.setattr(cache.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache.directory() == tmp_path / "local" / "throughtime" / "Cache"
+    assert cache_directory() == tmp_path / "local" / "throughtime" / "Cache"
 
 
 # ---------------------------------------------------------------------- in processes of their own
@@ -153,7 +154,7 @@ def test_the_directory_is_the_users_where_none_is_named(monkeypatch, tmp_path):
 def seeded(tmp_path):
     """A cache that has what is compiled already, so that only what is new costs time."""
     run_python("from throughtime.engine.compiled import library; library.common()")
-    shutil.copytree(cache.directory(), tmp_path / "seeded")
+    shutil.copytree(cache_directory(), tmp_path / "seeded")
     return {"THROUGHTIME_CACHE_DIR": str(tmp_path / "seeded"), "PYTHONPATH": os.pathsep.join([*PATHS, str(tmp_path)])}
 
 

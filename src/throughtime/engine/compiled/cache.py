@@ -21,6 +21,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from throughtime.engine.compiled.target import Target, host
+from throughtime.files import cache_directory
 
 OPTIONS = {"speed_level": 2, "loop_vectorization": False, "slp_vectorization": False}
 """Vectors are written by hand."""
@@ -30,19 +31,6 @@ _lock = Lock()
 _loaded: dict[str, Code] = {}
 seconds = 0.0
 """How long this process has compiled so far."""
-
-
-def directory() -> Path:
-    """Where compiled code is kept: ``THROUGHTIME_CACHE_DIR``, or the user's cache directory."""
-    chosen = os.environ.get("THROUGHTIME_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-        return Path(home) / "throughtime" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "throughtime"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "throughtime"
 
 
 class Code:
@@ -78,7 +66,7 @@ def load(text: str, what: str) -> Code:
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
     with _lock:
         if key not in _loaded:
-            place = directory() / f"{key[:40]}.o"
+            place = cache_directory() / f"{key[:40]}.o"
             machine_code = _read(place)
             if machine_code is None:
                 began = time.perf_counter()

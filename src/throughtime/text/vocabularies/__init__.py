@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from throughtime.errors import ModelFileError, ParameterError, known
+from throughtime.text.blocks import Text
 from throughtime.text.vocabularies.codes import Bytes, Characters
 from throughtime.text.vocabularies.subwords import Subwords
-from throughtime.text.vocabularies.vocabulary import END, Text, Unknown, Vocabulary, Writer
+from throughtime.text.vocabularies.vocabulary import END, Unknown, Vocabulary, Writer
 from throughtime.text.vocabularies.words import Words
 
 __all__ = [

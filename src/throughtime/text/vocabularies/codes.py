@@ -12,7 +12,8 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ModelFileError, ParameterError
-from throughtime.text.vocabularies.vocabulary import Text, Vocabulary, Writer
+from throughtime.text.blocks import Text, Texts, as_bytes, parts_of
+from throughtime.text.vocabularies.vocabulary import Vocabulary, Writer
 
 
 class Codes(Vocabulary):
@@ -32,12 +33,17 @@ class Codes(Vocabulary):
         super().__init__(len(self.codes), ends)
 
     @classmethod
-    def of(cls, texts: Sequence[Text], *, vocab_size: int | None = None, ends: bool = False) -> Self:
+    def of(cls, texts: Texts, *, vocab_size: int | None = None, ends: bool = False) -> Self:
         if vocab_size is not None:
             raise ParameterError(
                 f"vocab_size is for the levels 'word' and 'bpe'; level={cls.level!r} takes all symbols"
             )
-        return cls(np.unique(np.concatenate([np.unique(cls.split(text)) for text in texts])), ends)
+        seen = np.zeros(cls.limit, bool)
+        for text, _ in parts_of(texts, "vocabulary"):
+            codes = cls.split(text)
+            if not seen.take(codes).all():  # as it soon is, and asking is faster than writing
+                seen[codes] = True
+        return cls(np.flatnonzero(seen).astype(np.min_scalar_type(cls.limit - 1)), ends)
 
     @staticmethod
     @abstractmethod
@@ -46,6 +52,12 @@ class Codes(Vocabulary):
 
     def find(self, text: Text) -> tuple[Array, Array, Sequence[int]]:
         codes = self.split(text)
+        largest = int(self.codes[-1])
+        if 8 * len(codes) > largest:  # then looking up is faster than searching
+            places = np.full(largest + 2, -1, np.int32)
+            places[self.codes] = np.arange(len(self.codes))
+            ids = places.take(codes, mode="clip")
+            return ids, ids < 0, codes  # type: ignore[return-value]
         ids = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         return ids, self.codes[ids] != codes, codes  # type: ignore[return-value]
 
@@ -59,7 +71,7 @@ class Codes(Vocabulary):
     def places_of(self, symbol: Any) -> list[int]:
         return [place for place, known in enumerate(self.known) if known == symbol]
 
-    def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:
+    def extended(self, texts: Texts, ends: bool) -> tuple[Self, Array]:
         wider = type(self)(np.union1d(self.codes, type(self).of(texts).codes), self.ends or ends)
         places = np.searchsorted(wider.codes, self.codes)
         return wider, np.append(places, wider.size) if self.ends else places
@@ -153,11 +165,6 @@ class _ByteWriter(Writer):
 
     def finish(self) -> str:
         return self.decoder.decode(b"", final=True)
-
-
-def as_bytes(text: Text) -> bytes:
-    """A text in UTF-8; bytes as they are."""
-    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def utf8_after(text: Text) -> codecs.IncrementalDecoder:

@@ -7,6 +7,7 @@ bytes of A. Radford et al., Language models are unsupervised multitask learners,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -14,13 +15,16 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ModelFileError, ParameterError
+from throughtime.text.blocks import Text, Texts, parts_of
 from throughtime.text.vocabularies.codes import utf8_after
-from throughtime.text.vocabularies.vocabulary import Text, Vocabulary, Writer
+from throughtime.text.vocabularies.vocabulary import Vocabulary, Writer
 
 BYTES = 256
 MOST_PARTS = 8_000
 CHARACTERS_A_PART = 100
 """Where no size is said there is a part for so many characters of text."""
+LONGEST_SAMPLE = 1 << 24
+"""The parts are found in so many characters at the beginning."""
 
 
 class Subwords(Vocabulary):
@@ -37,6 +41,7 @@ class Subwords(Vocabulary):
 
     level = "bpe"
     called = "part of a word"
+    border = re.compile(r"\w(?= \w)|\w(?=\n\w)")
 
     def __init__(self, letters: Sequence[str], merges: Sequence[tuple[str, str]], ends: bool = False) -> None:
         self.letters, self.merges = list(letters), list(merges)
@@ -46,9 +51,10 @@ class Subwords(Vocabulary):
         super().__init__(len(self.parts), ends)
 
     @classmethod
-    def of(cls, texts: Sequence[Text], *, vocab_size: int | None = None, ends: bool = False) -> Self:
+    def of(cls, texts: Texts, *, vocab_size: int | None = None, ends: bool = False) -> Self:
         tokenizers = _library()
-        length = sum(len(_checked(text)) for text in texts)
+        sample = _sample(texts)
+        length = sum(map(len, sample))
         chosen = max(2 * BYTES, min(MOST_PARTS, length // CHARACTERS_A_PART)) if vocab_size is None else vocab_size
         if chosen < BYTES + ends:
             raise ParameterError(f"vocab_size must have room for the {BYTES} bytes at level='bpe', got {vocab_size}")
@@ -58,7 +64,7 @@ class Subwords(Vocabulary):
             show_progress=False,
             initial_alphabet=sorted(_bytes_of_letters()),
         )
-        tokenizer.train_from_iterator((_whole(text) for text in texts), trainer)
+        tokenizer.train_from_iterator(map(_whole, sample), trainer)
         model = json.loads(tokenizer.to_str())["model"]
         letters = sorted(model["vocab"], key=model["vocab"].get)
         return cls(letters, [(left, right) for left, right in model["merges"]], ends)
@@ -77,7 +83,7 @@ class Subwords(Vocabulary):
     def places_of(self, symbol: Any) -> list[int]:
         return [place for place, part in enumerate(self.known) if part == symbol]
 
-    def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:
+    def extended(self, texts: Texts, ends: bool) -> tuple[Self, Array]:
         return type(self)(self.letters, self.merges, self.ends or ends), np.arange(len(self))
 
     def writer(self, after: Text = "") -> Writer:
@@ -121,6 +127,16 @@ class _PartWriter(Writer):
 
     def finish(self) -> str:
         return self.decoder.decode(b"", final=True)
+
+
+def _sample(texts: Texts) -> list[str]:
+    sample, left = [], LONGEST_SAMPLE
+    for text, _ in parts_of(texts, "vocabulary"):
+        sample.append(_checked(text)[:left])
+        left -= len(sample[-1])
+        if not left:
+            break
+    return sample
 
 
 def _tokenizer(letters: Sequence[str], merges: Sequence[tuple[str, str]]) -> Any:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ParameterError, UnknownSymbol
+from throughtime.text.blocks import Text, Texts
 
 Unknown = Literal["error", "skip"]
-Text = str | bytes
 
 END = "<end>"
 """How the end of a document is shown; it is a symbol of its own, the last one."""
@@ -44,6 +45,8 @@ class Vocabulary(ABC):
     level: ClassVar[str]
     called: ClassVar[str]
     """What a symbol is called in a message."""
+    border: ClassVar[re.Pattern[str] | None] = None
+    """A large text may be cut where this ends, and what is found before and after is the same; None: anywhere."""
 
     def __init__(self, size: int, ends: bool) -> None:
         self.size = size
@@ -52,7 +55,7 @@ class Vocabulary(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, texts: Sequence[Text], *, vocab_size: int | None = None, ends: bool = False) -> Self:
+    def of(cls, texts: Texts, *, vocab_size: int | None = None, ends: bool = False) -> Self:
         """That of these texts."""
 
     def __len__(self) -> int:
@@ -105,7 +108,7 @@ class Vocabulary(ABC):
             If it is anything else.
         """
 
-    def encode(self, text: Text, *, what: str = "the text", unknown: Unknown = "error") -> Array:
+    def encode(self, text: Text, *, what: str = "the text", unknown: Unknown = "error", before: int = 0) -> Array:
         """The ids of a text.
 
         Parameters
@@ -113,6 +116,7 @@ class Vocabulary(ABC):
         what : what the text is called in a message
         unknown : {"error", "skip"}
             What is done with symbols that the model never saw.
+        before : how many of its symbols have come already, where the text is a part of one
 
         Raises
         ------
@@ -127,39 +131,41 @@ class Vocabulary(ABC):
         if strange.any():
             if unknown == "error":
                 raise UnknownSymbol(
-                    f"{self._first_strange(what, strange, codes)}, or pass unknown='skip' (--unknown skip)."
+                    f"{self._first_strange(what, strange, codes, before)}, or pass unknown='skip' (--unknown skip)."
                 )
             ids = ids[~strange]
         return ids.astype(self.dtype)
 
-    def _first_strange(self, what: str, strange: Array, codes: Sequence[int]) -> str:
+    def _first_strange(self, what: str, strange: Array, codes: Sequence[int], before: int = 0) -> str:
         position = int(np.argmax(strange))
         examples = ", ".join(map(self.show, self.examples()))
         return (
-            f"{what} contains {self.show(int(codes[position]))} (position {position}), which the model never saw in "
-            f"training. Known: {self.size} symbols, such as {examples}. Train on text that has it"
+            f"{what} contains {self.show(int(codes[position]))} (position {before + position}), which the model never "
+            f"saw in training. Known: {self.size} symbols, such as {examples}. Train on text that has it"
         )
 
     def examples(self) -> Iterable[int]:
         """Codes of a few symbols, for a message."""
         return ()
 
-    def document(self, text: Text, *, unknown: Unknown = "error") -> Array:
-        """The ids of a whole document: between two ends, where there are ends."""
-        return self._between_ends(self.encode(text, unknown=unknown))
+    def document(
+        self, text: Text, *, unknown: Unknown | None = "error", begins: bool = True, ends: bool = True, before: int = 0
+    ) -> Array:
+        """The ids of a whole document, or of a part of one: between two ends, where there are ends.
 
-    def counted(self, text: Text) -> Array:
-        """The ids of a whole document without the symbols that the model never saw; unknown words are ``<unk>``."""
-        ids, strange, _ = self.find(text)
-        return self._between_ends(ids[~strange])
+        With ``unknown=None`` it is as with ``"skip"``, but that unknown words are ``<unk>``.
+        """
+        if unknown is None:
+            ids, strange, _ = self.find(text)
+            ids = ids[~strange].astype(self.dtype)
+        else:
+            ids = self.encode(text, unknown=unknown, before=before)
+        first, last = ([self.size] if self.ends and there else [] for there in (begins, ends))
+        return np.concatenate([first, ids, last]).astype(self.dtype) if first or last else ids
 
-    def _between_ends(self, ids: Array) -> Array:
-        whole = np.concatenate([[self.size], ids, [self.size]]) if self.ends else ids
-        return whole.astype(self.dtype)
-
-    def normal(self, text: Text) -> Text:
-        """The text as it would be written by a model that knows all its symbols."""
-        return text
+    def normal(self, parts: Iterable[Text]) -> Iterator[Text]:
+        """The parts of a text as they would be written by a model that knows all its symbols."""
+        return iter(parts)
 
     def decode(self, ids: Array) -> str:
         """The text of these ids; the end of a document is nothing."""
@@ -195,7 +201,7 @@ class Vocabulary(ABC):
             raise UnknownSymbol(f"{self._first_strange(what, strange, codes)}.")
 
     @abstractmethod
-    def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:
+    def extended(self, texts: Texts, ends: bool) -> tuple[Self, Array]:
         """A vocabulary for these texts too, with ends if it has or needs them, and the new id of each old symbol.
 
         One that can write anything already stays as it is.

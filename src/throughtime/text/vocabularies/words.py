@@ -9,6 +9,7 @@ spaces within a line, spaces at its end, and blank lines after the first.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,12 +19,17 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, ModelFileError, ParameterError
-from throughtime.text.vocabularies.vocabulary import END, Text, Vocabulary, Writer
+from throughtime.text.blocks import Text, Texts, parts_of
+from throughtime.text.vocabularies.vocabulary import END, Vocabulary, Writer
 
 UNKNOWN = "<unk>"
 """Stands for all words that are not among the most frequent ones."""
 
 MOST_WORDS = 8_000
+MOST_DIFFERENT = 500_000
+"""Of more different words those that were seen once are forgotten, or twice, if that is not enough."""
+COUNTED_AT_ONCE = 100_000
+"""After so many words it is looked at whether there are more."""
 
 _SPACES = re.compile(r"(?<=\S)[^\S\n]+")
 _SYMBOL = re.compile(
@@ -63,6 +69,7 @@ class Words(Vocabulary):
 
     level = "word"
     called = "word"
+    border = re.compile(r"\w(?= \w)|\w\n(?=\w)")
 
     def __init__(self, words: Sequence[str], ends: bool = False) -> None:
         self.words = [*words, UNKNOWN]
@@ -70,10 +77,8 @@ class Words(Vocabulary):
         super().__init__(len(self.words), ends)
 
     @classmethod
-    def of(cls, texts: Sequence[Text], *, vocab_size: int | None = None, ends: bool = False) -> Self:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(split(_checked(text)))
+    def of(cls, texts: Texts, *, vocab_size: int | None = None, ends: bool = False) -> Self:
+        counts = _counts(word for text, _ in parts_of(texts, "vocabulary") for word in split(_checked(text)))
         room = (MOST_WORDS if vocab_size is None else vocab_size) - 1 - ends
         if room < 1:
             raise ParameterError(f"vocab_size must leave room for words beside {UNKNOWN} and {END}, got {vocab_size}")
@@ -96,8 +101,8 @@ class Words(Vocabulary):
         ids = np.array([self.places.get(word, unknown) for word in split(_checked(text))], dtype=np.int64)
         return ids, np.zeros(len(ids), bool), ids.tolist()
 
-    def encode(self, text: Text, *, what: str = "the text", unknown: Any = "error") -> Array:
-        ids = super().encode(text, what=what, unknown=unknown)
+    def encode(self, text: Text, *, what: str = "the text", unknown: Any = "error", before: int = 0) -> Array:
+        ids = super().encode(text, what=what, unknown=unknown, before=before)
         return ids[ids != self.size - 1] if unknown == "skip" else ids
 
     def places_of(self, symbol: Any) -> list[int]:
@@ -113,14 +118,15 @@ class Words(Vocabulary):
         for symbol in split(_checked(text)):
             self.ids_of(symbol)
 
-    def extended(self, texts: Sequence[Text], ends: bool) -> tuple[Self, Array]:
+    def extended(self, texts: Texts, ends: bool) -> tuple[Self, Array]:
         return type(self)(self.words[:-1], self.ends or ends), np.arange(len(self))
 
     def writer(self, after: Text = "") -> Writer:
         return _WordWriter(self.words, after if isinstance(after, str) else "")
 
-    def normal(self, text: Text) -> Text:
-        return join(split(_checked(text)))
+    def normal(self, parts: Iterable[Text]) -> Iterator[Text]:
+        writer = _WordWriter()
+        return (writer.join(split(_checked(part))) for part in parts)
 
     def to_json(self) -> dict[str, Any]:
         return {"words": self.words[:-1]}
@@ -133,6 +139,18 @@ class Words(Vocabulary):
         if len({*words, UNKNOWN, END}) != len(words) + 2:
             raise ModelFileError("the model file is damaged: its vocabulary names a word twice")
         return cls(words, ends)
+
+
+def _counts(words: Iterator[str]) -> Counter[str]:
+    """How often there is each; of a text of too many different ones the rarest so far are forgotten now and then."""
+    counts: Counter[str] = Counter()
+    while some := list(itertools.islice(words, COUNTED_AT_ONCE)):
+        counts.update(some)
+        rare = 0
+        while len(counts) > MOST_DIFFERENT:
+            rare += 1
+            counts = Counter({word: count for word, count in counts.items() if count > rare})
+    return counts
 
 
 class _WordWriter(Writer):
