@@ -178,9 +178,6 @@ class Steppable(Protocol):
 class Trainable(Protocol):
     """What ``train_steps`` needs of a run: the network, and the optimizer with its rule, slots and clipping."""
 
-    before: Mapping[str, Array] | None
-    """The weights before the last update; None before the first. It belongs to the engine, which writes over it."""
-
     @property
     def network(self) -> Any: ...
 
@@ -406,17 +403,13 @@ class Engine(ABC):
 
         This one calls back for every step. An engine that can do several steps in one call overrides it. Either way
         it ends at the first step whose loss or gradient is not finite, which changes no parameter, and behind one
-        that left a parameter not finite; ``run.before`` is left at the weights before the last update.
+        that left a parameter not finite.
         """
         results = []
         for number, batch in enumerate(batches, start=step):
-            before = {name: w.copy() for name, w in run.network.parameters.items()}
             result, state = run.train_step(batch, state, number)
             results.append(result)
-            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
-                break
-            run.before = before
-            if not result.sound:
+            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm) and result.sound):
                 break
         return results, state
 

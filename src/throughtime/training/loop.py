@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from throughtime.engine.protocol import Array, NetworkState, StepResult
+from throughtime.engine.protocol import NetworkState, StepResult
 from throughtime.errors import NonFiniteLoss, OutputError
 from throughtime.layers import Noise
 from throughtime.network import Network
@@ -120,8 +120,6 @@ class Training:
         self.stopped: str | None = None
         self.trouble = ""
         """What was wrong when it last blew up."""
-        self.before: Mapping[str, Array] | None = None
-        """The weights before the last update, which the engine keeps."""
         self.snapshots: list[Snapshot] = []
         """The last two: the older one is known to be good, as no blow-up followed it for :data:`SNAPSHOT_EVERY`
         steps."""
@@ -181,7 +179,6 @@ class Training:
             raise
         finally:
             self.network.engine.forget()
-            self.before = None
             self.seconds = time.perf_counter() - began
             self.ended = True
             self._tell(Callback.on_end)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 import threading
@@ -151,8 +150,6 @@ class CompiledEngine(Operations):
             done = steps.run(same, state, first, rates)
             seconds = (time.perf_counter() - began) / len(done)
             results += done
-            if math.isfinite(done[0].loss) and math.isfinite(done[0].gradient_norm):  # an update was made
-                run.before = steps.before
             self.steps_per_call = max(1, min(steps.capacity, int(SECONDS_A_CALL / seconds)))
             if not steps.go[0]:
                 break

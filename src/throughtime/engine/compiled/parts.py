@@ -469,7 +469,6 @@ def update(
     scale: Array,
     go: Array,
     sound: Array,
-    before: Array | None = None,
 ) -> None:
     """The optimizer's rule on one parameter."""
     job.add(
@@ -482,7 +481,6 @@ def update(
         clip=np.inf if clip_value is None else clip_value,
         scale=scale,
         go=go,
-        before=before,
         sound=sound,
         **_numbered("slot", slots),
     )

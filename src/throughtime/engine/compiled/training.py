@@ -66,7 +66,6 @@ class TrainingSteps:
             step=self.step,
         )
         self.results = np.zeros((self.capacity, 3))
-        self.before = {name: w.copy() for name, w in parameters.items()}
         plan = self.plan
         self.inputs = self._fetched(plan.inputs)
         self.fresh = self._fetched(plan.fresh)
@@ -144,7 +143,6 @@ class TrainingSteps:
                 scale,
                 self.go,
                 sound,
-                self.before[name],
             )
         job.wait()
         job.add(

@@ -40,19 +40,18 @@ def _clipped(k: Kernel, value: Value, clip: Value) -> Value:
 def write_update(module: Module, target: Target, rule: Any) -> None:
     """``update``: the rule on ``count`` elements of a parameter, its gradient and its running values.
 
-    ``coefficients`` and ``scale`` are read from memory; where ``go`` is 0 nothing is changed. The elements as they were
-    go to ``before``, if it is not null; ``sound`` becomes 0 where a new one is not finite.
+    ``coefficients`` and ``scale`` are read from memory; where ``go`` is 0 nothing is changed. ``sound`` becomes 0 where
+    a new element is not finite.
     """
     slots = [f"slot{number}" for number in range(len(rule.slots))]
     k = Kernel(
         module,
         target,
         "update",
-        "count *w *g double*coefficients double:clip double*scale i64*go *before i64*sound "
+        "count *w *g double*coefficients double:clip double*scale i64*go i64*sound "
         + " ".join(f"*{name}" for name in slots),
     )
     count, w, g, coefficients, clip, scale, go = k["count w g coefficients clip scale go"]
-    before, keeps = k["before"], k["before"].cast("ptrtoint", "i64") != 0
     L = target.lanes
     first, last = k.share((count + (L - 1)) // L)
     number = len(rule.program.inputs) - 2 - len(slots)
@@ -63,10 +62,7 @@ def write_update(module: Module, target: Target, rule: Any) -> None:
 
         def change(i: Value, load: Any, store: Any) -> None:
             gradient = _clipped(k, load(g + i), clip) * factor
-            old = load(w + i)
-            with k.when(keeps):
-                store(before + i, old)
-            inputs = [old, gradient, *(load(k[name] + i) for name in slots), *constants]
+            inputs = [load(w + i), gradient, *(load(k[name] + i) for name in slots), *constants]
             results = functions.run(k.v, rule.program, inputs)
             wrong.set(wrong.get() + (results[0] - results[0]))
             for place, value in zip((w, *(k[name] for name in slots)), results, strict=True):
