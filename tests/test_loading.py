@@ -144,7 +144,7 @@ def test_what_is_said_and_how_it_was_given_is_not_in_it(tmp_path, capsys):
 def test_the_metadata_hold_no_time_path_or_speed(path):
     fitted().save(path)
     _, metadata = files.load(path)
-    assert metadata.keys() == {"format", "kind", "parameters", "cell", "vocabulary", "fitted", "baseline"}
+    assert metadata.keys() == {"format", "needs", "kind", "parameters", "cell", "vocabulary", "fitted", "baseline"}
     assert metadata["fitted"].keys() == {"hidden_size", "num_layers", "embedding_size", "dropout", "seed", "start"}
     assert metadata["cell"].keys() == {"name", "fingerprint"}
     unsaid = {"callbacks", "verbose", "engine", "random_state", "warm_start"}

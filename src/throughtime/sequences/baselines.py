@@ -8,8 +8,8 @@ import numpy as np
 
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import Array
+from throughtime.errors import short
 from throughtime.sequences.encoding import Encoding
-from throughtime.sequences.inputs import short
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers, Labels, Several
 

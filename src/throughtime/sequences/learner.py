@@ -46,12 +46,16 @@ class SequenceLearner(Learner):
     merges: ClassVar[bool] = True
     """Whether equal rows with equal answers are learned as one, with their weights added up."""
 
-    def check(self) -> Optimizer:
+    def check_reading(self) -> None:
+        """Raises :class:`ParameterError` unless it is known how sequences are read and pooled."""
         given = self.get_params()
         check_level(given.get("level", "char"))
         check_truncating(given.get("truncating", "pre"))
         if given.get("pooling", "last") not in KINDS:
             raise ParameterError(f"pooling must be one of {known(KINDS)}, got {given['pooling']!r}")
+
+    def check(self) -> Optimizer:
+        self.check_reading()
         return super().check()
 
     # ------------------------------------------------------------------ learning

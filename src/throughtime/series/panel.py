@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from throughtime.engine.protocol import Array
+from throughtime.errors import short
 from throughtime.series.frequency import Frequency
 
 
@@ -29,7 +30,7 @@ class Roles:
 
 def called(name: Any) -> str:
     """What a series is called in messages."""
-    return "the series" if name is None else f"the series {name!r}"
+    return "the series" if name is None else f"the series {short(name)}"
 
 
 @dataclass(frozen=True)
