@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from throughtime.cli.terminal import shown
 from throughtime.errors import OutputError, ParameterError, ThroughtimeError
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Raw = Annotated[
+    bool,
+    typer.Option("--raw", help="send control characters to the terminal too, which obeys them; files get them always"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object as the last line")]
 Unknown = Annotated[Literal["error", "skip"], typer.Option(help="what is done with symbols that the model never saw")]
 Encoding = Annotated[str, typer.Option(help="of text files")]
@@ -97,12 +102,12 @@ def check_apart(written: Sequence[Path | None], read: Sequence[Path | None]) -> 
 
 def complain(message: str) -> None:
     """A line on standard error."""
-    typer.echo(message, err=True)
+    typer.echo(shown(message, sys.stderr), err=True, color=True)
 
 
-def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
+def answer(result: dict[str, Any], as_json: bool, text: str, *, raw: bool = False) -> None:
     """The result, as JSON or for people."""
-    typer.echo(json.dumps(result, allow_nan=False) if as_json else text)
+    typer.echo(json.dumps(result, allow_nan=False) if as_json else shown(text, raw=raw), color=True)
 
 
 def cell_of(name: str) -> str | Cell:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, check_apart, command, load_model
+from throughtime.cli.base import Encoding, Json, Model, OwnCells, Raw, answer, check_apart, command, load_model
 from throughtime.errors import ParameterError
 
 
@@ -23,6 +23,7 @@ def predict(
     encoding: Encoding = "utf-8",
     own: OwnCells = None,
     as_json: Json = False,
+    raw: Raw = False,
 ) -> None:
     """Forecast, classify or tag new data with a model."""
     from throughtime.cli.tables import as_csv, check_table, rows_of, write_table
@@ -43,7 +44,7 @@ def predict(
         answer({"rows": len(rows), "to": str(to)}, as_json, f"{to}: {len(rows):,} rows")
         return
     cells = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
-    answer({"rows": len(rows), "to": None, "columns": cells}, as_json, as_csv(list(columns), rows).rstrip())
+    answer({"rows": len(rows), "to": None, "columns": cells}, as_json, as_csv(list(columns), rows).rstrip(), raw=raw)
 
 
 def _forecast(model: Any, data: Path, encoding: str) -> Mapping[str, Any]:
