@@ -245,7 +245,7 @@ def test_its_metadata_are_no_json_object(entry, path):
         files.load(written(path, entry={"throughtime": entry}))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.7e308])
 def test_its_numbers_are_not_finite(value, path):
     with pytest.raises(ModelFileError, match="is damaged: 'a' holds values that are no finite"):
         files.load(written(path, {"a": np.array([1.0, value, 2.0])}))

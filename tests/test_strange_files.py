@@ -12,10 +12,10 @@ from string import ascii_letters
 
 import numpy as np
 import pytest
-from tests.golden.make_models import FOLDER
+from tests.golden.make_models import FOLDER, TABLE
 
 from throughtime import files, load
-from throughtime.errors import ModelFileError, OutputError
+from throughtime.errors import DataError, ModelFileError, OutputError
 
 GENERATOR = FOLDER / "format1-TextGenerator.safetensors"
 FORECASTER = FOLDER / "format1-Forecaster.safetensors"
@@ -225,10 +225,23 @@ def test_a_file_of_holes_is_no_more_than_it_says(path):
     assert "needs more memory than there is" in refusal(path)
 
 
+def test_names_in_messages_are_short(path):
+    """Of a model that opens, and whose names are a flood."""
+    name = "\x1b" + "x" * 100_000
+    header, metadata, data = parts(FORECASTER)
+    metadata["roles"]["target"] = [name]
+    path.write_bytes(joined(header, metadata, data))
+    with pytest.raises(DataError) as caught:
+        load(path).predict(TABLE)
+    beginning = "\\x1b" + "x" * 32
+    columns = "'shop', 'day', 'sales' and 'kind'"
+    assert str(caught.value) == f"there is no column '{beginning}...; the columns are {columns}"
+
+
 @pytest.mark.parametrize("model", [GENERATOR, FORECASTER, CLASSIFIER, TAGGER], ids=lambda path: path.stem)
 def test_weights_of_another_kind(model, path):
     tensors, metadata = files.load(model)
-    for name, strange in (("float64", 1e300), ("uint64", 1)):
+    for name, strange in (("float64", 1e290), ("uint64", 1)):
         files.save(path, {**tensors, "output.V": np.full(tensors["output.V"].shape, strange, name)}, metadata)
         assert "the weights 'output.V' are no numbers of float32" in refusal(path)
 

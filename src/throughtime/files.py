@@ -101,7 +101,7 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], 
 
     described = json.dumps({"format": FORMAT, "needs": NEEDS, **metadata}, sort_keys=True, allow_nan=False)
     for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
+        if not _is_finite(tensor):
             raise OutputError(f"the model is not saved: {name!r} holds values that are not finite")
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
     data = to_bytes(contiguous, metadata={_ENTRY: described})
@@ -144,7 +144,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     except OSError as error:
         raise ModelFileError(f"{name} cannot be read: {error.strerror}; check that you may read it") from error
     for tensor, values in tensors.items():
-        if not np.isfinite(values).all():
+        if not _is_finite(values):
             raise ModelFileError(f"{name} is damaged: {tensor!r} holds values that are no finite numbers; {ANOTHER}")
     return tensors, metadata
 
@@ -237,6 +237,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"it has the number {cut(text, 40)}")
     return number
+
+
+def _is_finite(values: npt.NDArray[Any]) -> bool:
+    """Whether all are, and their mean will be."""
+    if not np.isfinite(values).all():
+        return False
+    return values.dtype != np.float64 or bool(np.abs(values).max(initial=0.0) < 1e300)
 
 
 def _read_tensor(file: BinaryIO, start: int, described: Mapping[str, Any]) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ import typer
 
 from throughtime.cli.base import Encoding, Json, answer, cell_of, check_apart, command
 from throughtime.cli.options import with_options
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.parameters import CLASSIFIER, TAGGER
 
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="the model file to write")]
@@ -155,5 +155,5 @@ def column_of(table: Columns, name: str) -> Any:
         If there is none of this name.
     """
     if name not in table:
-        raise DataError(f"there is no column {name!r}; the columns are {known(table)}")
+        raise DataError(f"there is no column {short(name)}; the columns are {known(table)}")
     return table[name]
