@@ -95,6 +95,11 @@ def cut(text: str, most: int = 300) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def told(error: BaseException) -> str:
+    """What an exception of others says, for a message of ours: cut, and with control characters written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut(str(error)))
+
+
 def known(names: Iterable[str]) -> str:
     """Names for the end of a message: ``'a', 'b' and 'c'``; long ones are shortened."""
     quoted = [short(name) for name in names]

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.errors import CellError, ModelFileError, OutputError, cut, short
+from throughtime.errors import CellError, ModelFileError, OutputError, cut, short, told
 
 FORMAT = 1
 NEEDS = "0.1.0"
@@ -28,7 +28,7 @@ NEEDS = "0.1.0"
 
 MOST_HEADER = 1 << 23
 """Bytes of a header, in which the names, the shapes and the metadata stand."""
-MOST_VALUES, MOST_LISTS, MOST_TENSORS, DEEPEST = 1 << 19, 1 << 18, 1 << 12, 16
+MOST_VALUES, MOST_LISTS, MOST_TENSORS, DEEPEST = 1 << 18, 1 << 17, 1 << 12, 16
 """Values in it, lists and objects in it, tensors, and how many lists or objects lie within each other."""
 
 ANOTHER = "get another copy of it, or train the model anew"
@@ -138,7 +138,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     except ModelFileError as error:
         raise ModelFileError(f"{name} {error}") from error.__cause__
     except (SafetensorError, RecursionError, ValueError) as error:
-        raise ModelFileError(f"{name} is damaged or incomplete: {cut(str(error))}; {ANOTHER}") from error
+        raise ModelFileError(f"{name} is damaged or incomplete: {told(error)}; {ANOTHER}") from error
     except MemoryError as error:
         raise ModelFileError(f"{name} needs more memory than there is; open it on a larger machine") from error
     except OSError as error:
@@ -163,9 +163,9 @@ def opening() -> Iterator[None]:
     except CellError:
         raise
     except ModelFileError as error:
-        raise ModelFileError(cut(str(error))) from error
+        raise ModelFileError(told(error)) from error
     except Exception as error:  # the values are anything at all, and so is what libraries raise because of them
-        raise ModelFileError(cut(f"the model file is damaged: {type(error).__name__}: {error}")) from error
+        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {told(error)}") from error
 
 
 def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
