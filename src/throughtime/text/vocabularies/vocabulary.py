@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, UnknownSymbol
+from throughtime.errors import DataError, ParameterError, UnknownSymbol, short
 
 Unknown = Literal["error", "skip"]
 Text = str | bytes
@@ -180,7 +180,7 @@ class Vocabulary(ABC):
         if not found:
             raise UnknownSymbol(
                 f"{symbol!r} is no symbol that the model knows; expected one {self.called}, such as "
-                f"{', '.join(map(repr, self.known[:3]))}; classes_ has them all"
+                f"{', '.join(map(short, self.known[:3]))}; classes_ has them all"
             )
         return found
 
