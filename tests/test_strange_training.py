@@ -8,7 +8,7 @@ import pytest
 from tests.golden.make_models import TEXT
 
 from throughtime import TextGenerator, files, load
-from throughtime.errors import ModelFileError, OutputError
+from throughtime.errors import ModelFileError, OutputError, ParameterError
 from throughtime.training import Callback, ModelCheckpoint
 
 SMALL = {"hidden_size": 4, "embedding_size": 3, "max_steps": 80, "random_state": 1, "verbose": 0}
@@ -80,6 +80,7 @@ NO_COUNTS = "the counts of a training are no numbers"
         (["plan", "max_steps"], None, NO_SENSE),
         (["plan", "max_steps"], 10**100, NO_SENSE),
         (["plan", "validate_every"], 1.5, NO_SENSE),
+        (["plan", "validate_every"], 0, NO_SENSE),
         (["plan", "learning_rate"], -0.5, NO_SENSE),
         (["plan", "learning_rate"], 10**400, NO_SENSE),
         (["plan", "patient_from"], 10**6, NO_SENSE),
@@ -218,6 +219,16 @@ def test_there_is_room_for_the_training_of_many_layers(path):
     assert 900 < len(tensors) < files.MOST_TENSORS / 4
 
 
+@pytest.mark.parametrize("name", ["optimizer", "schedule", "initializer"])
+def test_names_in_messages_are_short(name, unfinished, path):
+    """A rule or a schedule of the user's own is kept as its name, which may be any."""
+    tensors, metadata = unfinished
+    files.save(path, tensors, {**metadata, "parameters": {**metadata["parameters"], name: "x" * 10**6}})
+    model = load(path)
+    with pytest.raises(ParameterError, match=f"^{name} must be one of '[^.]*, got '{'x' * 36}[.]{{3}}$"):
+        model.fit(TEXT, resume=path)
+
+
 # ---------------------------------------------------------------------- notes
 
 
@@ -250,3 +261,23 @@ def test_notes_come_back(unfinished, path):
     files.save(path, tensors, {**metadata, "notes": [1]})
     with pytest.raises(ModelFileError, match="the model file is damaged: its notes are no notes; get another copy"):
         load(path)
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+def test_numbers_of_numpy_are_kept_as_pythons(path):
+    """As a grid search gives them."""
+    given = {
+        "hidden_size": np.int64(4),
+        "max_steps": np.int64(6),
+        "patience": np.int64(3),
+        "averaging": np.float64(0.5),
+    }
+    TextGenerator(**given, early_stopping=True, random_state=1, verbose=0).fit(TEXT).save(path)
+    assert goes_on(path).training_.step == 6
+
+
+def test_no_transition_to_go_back_is_a_plan_too(path):
+    TextGenerator(hidden_size=4, bptt_truncate=0, max_steps=2, random_state=1, verbose=0).fit(TEXT).save(path)
+    assert goes_on(path).training_.plan.bptt_truncate == 0

@@ -109,7 +109,7 @@ def unfinished(path: Path) -> Iterator[bytes]:
     roles = {"target": "sales", "past": "visits", "static": ["kind", "size"], "time": "day", "series": "shop"}
     for model in (
         TextGenerator(embedding_size=3, averaging=0.4, patience=50, **UNFINISHED),
-        TextGenerator(cell="gru", num_layers=2, bptt_truncate=3, optimizer="rmsprop", **UNFINISHED),
+        TextGenerator(cell="gru", num_layers=2, seq_len=8, bptt_truncate=3, optimizer="rmsprop", **UNFINISHED),
         Forecaster(3, **roles, **UNFINISHED),
         SequenceClassifier(embedding_size=3, validation=0.2, patience=50, **UNFINISHED),
         SequenceRegressor(optimizer="sgd", validation=0.2, patience=50, **UNFINISHED),
@@ -126,13 +126,14 @@ class Enough(Exception):
 
 
 class Few(Callback):
-    """Breaks a training off after a few steps."""
+    """Breaks a training off after a few steps, those that it went back over among them."""
 
     def __init__(self, steps: int) -> None:
-        self.steps = steps
+        self.left = steps
 
     def on_step(self, run: Training) -> None:
-        if run.step - run.first_step >= self.steps:
+        self.left -= 1
+        if self.left <= 0:
             run.interrupt(Enough())
 
 

@@ -355,7 +355,7 @@ def make_plan(
     timed = minutes is not None or given["verbose"] > 0
     step_seconds = seconds_per_step(network, optimizer, plan, source) if timed else 0.0
     found = duration(
-        steps=None if minutes else steps,
+        steps=None if minutes else int(steps),
         seconds=PLANNED * 60 * minutes - spent() if minutes else None,
         symbols_per_step=source.symbols / source.steps_per_epoch,
         validation_symbols=0 if held_out is None else held_out.symbols,

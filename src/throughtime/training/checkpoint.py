@@ -201,7 +201,7 @@ class Checkpoint:
     def _check(self) -> None:
         """Raises :class:`ModelFileError` where the values of a file make no sense."""
         plan, stopped = self.plan, self.stopped
-        whole = (plan.max_steps, plan.validate_every or 1)
+        whole = [plan.max_steps, *([] if plan.validate_every is None else [plan.validate_every])]
         sound = (
             all(type(number) is int and 0 < number < 2**63 for number in whole)
             and type(plan.learning_rate) is float
