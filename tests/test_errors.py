@@ -5,7 +5,7 @@ import re
 import pytest
 
 from throughtime import errors
-from throughtime.errors import ThroughtimeError, known
+from throughtime.errors import ThroughtimeError, cut, known, short, told
 
 CLASSES = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ThroughtimeError)
@@ -44,3 +44,15 @@ def test_each_says_what_it_means(name):
 )
 def test_known(names, expected):
     assert known(names) == expected
+
+
+def test_long_names_are_cut():
+    assert known(["a" * 100, "b"]) == "'" + "a" * 36 + "... and 'b'"
+    assert short("\x1b" * 100) == "'" + "\\x1b" * 9 + "..."
+    assert cut("c" * 300) == "c" * 300
+    assert cut("c" * 301) == "c" * 297 + "..."
+
+
+def test_what_others_say_is_cut_and_harmless():
+    assert told(TypeError("no parameter 'a\x7fb\x1b'\n")) == r"no parameter 'a\x7fb\x1b'\n"
+    assert told(ValueError("é" * 400)) == "é" * 297 + "..."

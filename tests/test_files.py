@@ -27,7 +27,7 @@ def path(tmp_path):
 def test_what_is_saved_is_loaded(path):
     files.save(path, TENSORS, METADATA)
     tensors, metadata = files.load(path)
-    assert metadata == {"format": files.FORMAT, **METADATA}
+    assert metadata == {"format": files.FORMAT, "needs": files.NEEDS, **METADATA}
     assert tensors.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
         assert tensors[name].dtype == tensor.dtype
@@ -198,7 +198,9 @@ def test_it_was_cut_off(part, path):
 
 @pytest.mark.parametrize("entry", [{}, {"format": "pt"}, {"throughtime": "null"}])
 def test_it_is_somebody_elses(entry, path):
-    with pytest.raises(ModelFileError, match=r"^'.*' is a safetensors file, but not a model of throughtime$"):
+    with pytest.raises(
+        ModelFileError, match=r"^'.*' is a safetensors file, but not a model of throughtime; name one that it"
+    ):
         files.load(written(path, entry=entry))
 
 
@@ -208,12 +210,28 @@ def test_it_is_somebody_elses_and_empty(path):
         files.load(path)
 
 
-def test_it_is_newer(path):
-    with pytest.raises(ModelFileError, match=r"has format 3, this version of throughtime reads up to 2; upgrade"):
-        files.load(written(path, format=3))
+@pytest.mark.parametrize(
+    ("needs", "upgrade"),
+    [
+        ("0.9", "upgrade throughtime to 0.9 or newer"),
+        ("1.2.0rc1", "upgrade throughtime to 1.2.0rc1 or newer"),
+        *[(strange, "upgrade throughtime") for strange in (None, 2, ["1.0"], "", "9", "1.0\x1b[2J", "1." * 99)],
+    ],
+    ids=str,
+)
+def test_it_is_newer(needs, upgrade, path):
+    with pytest.raises(ModelFileError) as caught:
+        files.load(written(path, format=9, needs=needs))
+    expected = f"{str(path)!r} has format 9, this version of throughtime reads up to {files.FORMAT}; {upgrade}"
+    assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("version", [None, 0, -1, "1", 1.0, [1]])
+def test_a_file_says_which_version_reads_it(path):
+    files.save(path, TENSORS, {})
+    assert files.load(path)[1]["needs"] == files.NEEDS == "0.1.0"
+
+
+@pytest.mark.parametrize("version", [None, 0, -1, "1", 1.0, [1], True])
 def test_its_format_is_no_number(version, path):
     with pytest.raises(ModelFileError, match="is damaged: it names no format"):
         files.load(written(path, format=version))
@@ -227,7 +245,7 @@ def test_its_metadata_are_no_json_object(entry, path):
         files.load(written(path, entry={"throughtime": entry}))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.7e308])
 def test_its_numbers_are_not_finite(value, path):
     with pytest.raises(ModelFileError, match="is damaged: 'a' holds values that are no finite"):
         files.load(written(path, {"a": np.array([1.0, value, 2.0])}))

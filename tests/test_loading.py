@@ -144,7 +144,8 @@ def test_what_is_said_and_how_it_was_given_is_not_in_it(tmp_path, capsys):
 def test_the_metadata_hold_no_time_path_or_speed(path):
     fitted().save(path)
     _, metadata = files.load(path)
-    assert metadata.keys() == {"format", "kind", "parameters", "cell", "vocabulary", "fitted", "baseline", "training"}
+    known = {"format", "needs", "kind", "parameters", "cell", "vocabulary", "fitted", "baseline", "training"}
+    assert metadata.keys() == known
     plan = {"max_steps", "learning_rate", "seed", "bptt_truncate", "validate_every", "patience", "averaging"}
     assert metadata["training"].keys() == {"plan", "data", "now", "past", "stopped"}
     assert metadata["training"]["plan"].keys() == {*plan, "patient_from"}

@@ -22,6 +22,9 @@ answers with.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 
 class ThroughtimeError(Exception):
@@ -84,7 +87,22 @@ class Disagreement(ThroughtimeError):
     """What was to be timed side by side does not compute the same; nothing was timed."""
 
 
+def short(value: Any) -> str:
+    """A value as it is shown in a message; one of NumPy's as Python's own."""
+    return cut(repr(value.item() if isinstance(value, np.generic) else value), 40)
+
+
+def cut(text: str, most: int = 300) -> str:
+    """At most so many characters of a text, with dots where there were more."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def told(error: BaseException) -> str:
+    """What an exception of others says, for a message of ours: cut, and with control characters written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut(str(error)))
+
+
 def known(names: Iterable[str]) -> str:
-    """Names for the end of a message: ``'a', 'b' and 'c'``."""
-    quoted = [repr(name) for name in names]
+    """Names for the end of a message: ``'a', 'b' and 'c'``; long ones are shortened."""
+    quoted = [short(name) for name in names]
     return " and ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)

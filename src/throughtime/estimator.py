@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from throughtime import cells, optimizers
 from throughtime.cells import Cell
-from throughtime.errors import NotFittedError, ParameterError, known
+from throughtime.errors import ModelFileError, NotFittedError, ParameterError, known, short
 from throughtime.initializers import Initializer
 from throughtime.optimizers import Rule, schedules
 from throughtime.optimizers.schedules import Schedule
 from throughtime.parameters import PARAMETERS, Parameter
+
+_OF_THE_MOMENT = ("callbacks", "verbose", "engine", "random_state", "warm_start")
+"""Parameters that a model file does not hold."""
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Estimator:
@@ -124,28 +131,71 @@ def cell_to_json(cell: Cell) -> dict[str, str]:
     return {"name": cell.name, "fingerprint": cell.fingerprint}
 
 
-def cell_and_parameters(metadata: Mapping[str, Any], own: Sequence[Cell]) -> tuple[Cell, dict[str, Any]]:
-    """Of a model file: the cell, built in or one of ``own``, and the parameters with it.
+def named_parameters(kind: type[Estimator], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a model file: all parameters of an estimator, as JSON; those that the file does not name have their defaults.
+
+    Raises
+    ------
+    ModelFileError
+        If one is of the machine or the moment, which files do not hold, or is too large to count with.
+    KeyError, TypeError
+        If the file holds anything else.
+    """
+    found = {**parameters_to_json(kind().get_params()), **metadata["parameters"]}
+    for name, value in found.items():
+        if name in _OF_THE_MOMENT or (isinstance(value, int) and abs(value) >= 2**63):
+            raise ModelFileError(f"the model file is damaged: the parameter {short(name)} is {short(value)}")
+    return found
+
+
+def cell_and_parameters(
+    stored: Mapping[str, Any], named: Mapping[str, Any], own: Sequence[Cell]
+) -> tuple[Cell, dict[str, Any]]:
+    """Of a model file: the cell ``stored``, built in or one of ``own``, and the parameters ``named`` with it.
 
     Raises
     ------
     CellError
         If the cell is not known, or is another one of the same name.
+    ModelFileError
+        If the parameters name another cell, or what names the cell is no name or fingerprint.
     KeyError, TypeError
         If the file holds anything else.
     """
-    cell = cells.match(metadata["cell"]["name"], metadata["cell"]["fingerprint"], own)
-    parameters = parameters_from_json(metadata["parameters"])
+    name, fingerprint = stored["name"], stored["fingerprint"]
+    if not isinstance(name, str) or len(name) > 200 or not _FINGERPRINT.fullmatch(fingerprint):
+        raise ModelFileError(f"the model file is damaged: it names the cell {short(name)}, {short(fingerprint)}")
+    cell = cells.match(name, fingerprint, own)
+    parameters = parameters_from_json(named)
     if cell != cells.REGISTRY.get(cell.name):
         parameters["cell"] = cell
+    if resolve_cell(parameters["cell"], parameters["activation"]) != cell:
+        raise ModelFileError(
+            f"the model file is damaged: it names the cells {short(parameters['cell'])} and {cell.name!r}"
+        )
     return cell, parameters
+
+
+def weights_of(tensors: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
+    """The weights among the tensors of a model file: all but those whose names begin as one of the ``others``.
+
+    Raises
+    ------
+    ModelFileError
+        If one is not of numbers that float32 can hold.
+    """
+    found = {name: tensor for name, tensor in tensors.items() if not name.startswith(others)}
+    for name, tensor in found.items():
+        if tensor.dtype.kind != "f" or np.abs(tensor).max(initial=0.0) > np.finfo(np.float32).max:
+            raise ModelFileError(f"the model file is damaged: the weights {short(name)} are no numbers of float32")
+    return found
 
 
 def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they stand in a model file; what is of the machine or the moment is left out."""
     data: dict[str, Any] = {}
     for name, value in parameters.items():
-        if name in ("callbacks", "verbose", "engine", "random_state", "warm_start"):
+        if name in _OF_THE_MOMENT:
             continue
         if isinstance(value, (Cell, Initializer)):
             value = value.name
@@ -175,6 +225,8 @@ def parameters_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
             raise TypeError(f"{name} {value!r}")
         if isinstance(value, Mapping):
             settings = {key: setting for key, setting in value.items() if key != "name"}
+            if not all(type(setting) in (int, float) for setting in settings.values()):
+                raise TypeError(f"{name} {value!r}")
             known_kind: Any = kinds.get(value["name"])
             parameters[name] = known_kind(**settings) if known_kind else value["name"]
     if isinstance(parameters.get("class_weight"), list):

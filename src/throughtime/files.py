@@ -1,24 +1,46 @@
-"""One model, one file: safetensors with one JSON entry of metadata. Nothing in a file is ever executed."""
+"""One model, one file: safetensors with one JSON entry of metadata. Nothing in a file is ever executed.
+
+A file may come from a stranger. Before anything is read but its header, the header is checked: how long it is, how
+many names, numbers and lists it has, that no name comes twice, and which kinds and shapes of numbers are promised. What
+``save`` writes passes these checks.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import glob
+import io
 import json
+import math
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.errors import ModelFileError, OutputError
+from throughtime.errors import CellError, ModelFileError, OutputError, cut, short, told
 
 FORMAT = 2
 """2: the state of the training, for those that go on with it."""
+NEEDS = "0.1.0"
+"""The first version of throughtime that reads this format."""
+
+MOST_HEADER = 1 << 23
+"""Bytes of a header, in which the names, the shapes and the metadata stand."""
+MOST_VALUES, MOST_LISTS, MOST_TENSORS, DEEPEST = 1 << 18, 1 << 17, 1 << 12, 16
+"""Values in it, lists and objects in it, tensors, and how many lists or objects lie within each other."""
+
+ANOTHER = "get another copy of it, or train the model anew"
+"""What to do about a damaged file."""
+
 _ENTRY = "throughtime"
+_DTYPES = {"F32": "<f4", "F64": "<f8", "U64": "<u8"}
+_HALF_A_CHARACTER = re.compile(r"\\u[dD]")
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}([a-z]{1,4}\d{1,4})?")
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -139,16 +161,25 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], 
     Raises
     ------
     OutputError
-        If the place cannot be written to.
+        If the place cannot be written to, a number is not finite, JSON cannot tell the metadata, or ``load`` would
+        refuse the file.
     """
     from safetensors.numpy import save as to_bytes
 
-    described = json.dumps({"format": FORMAT, **metadata}, sort_keys=True, allow_nan=False)
+    try:
+        described = json.dumps({"format": FORMAT, "needs": NEEDS, **metadata}, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OutputError(f"the model is not saved: it holds what JSON cannot tell: {told(error)}") from error
     for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
+        if not _is_finite(tensor):
             raise OutputError(f"the model is not saved: {name!r} holds values that are not finite")
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
-    write_atomically(path, to_bytes(contiguous, metadata={_ENTRY: described}))
+    data = to_bytes(contiguous, metadata={_ENTRY: described})
+    try:
+        _read_header(io.BytesIO(data), len(data))
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"the model is not saved, since it could not be opened again: {error}") from error
+    write_atomically(path, data)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
@@ -157,54 +188,184 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     Raises
     ------
     ModelFileError
-        If there is no such file, it is a folder, damaged, not one of ours, written by a newer version, or holds numbers
-        that are not finite.
+        If there is no such file, it is a folder, damaged, not one of ours, written by a newer version, larger than the
+        memory, or holds numbers that are not finite.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    name = repr(str(path))
     if path.is_dir():
-        raise ModelFileError(f"{str(path)!r} is a folder; name a model file in it")
+        raise ModelFileError(f"{name} is a folder; name a model file in it")
     if not path.is_file():
-        raise ModelFileError(f"there is no model file {str(path)!r}")
+        raise ModelFileError(f"there is no model file {name}; name one that `throughtime train -o` or save(path) wrote")
     try:
-        _check_kind(path)
-        with safe_open(path, framework="numpy") as file:
-            entry = (file.metadata() or {}).get(_ENTRY)
-            metadata: Any = json.loads(entry) if entry is not None else None
-            _check_format(path, metadata)
-            tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except ModelFileError:
-        raise
-    except (SafetensorError, RecursionError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{str(path)!r} is damaged or incomplete: {error}") from error
+        with path.open("rb") as file:
+            described, metadata = _read_header(file, path.stat().st_size)
+            with safe_open(path, framework="numpy"):  # which checks that the tensors fill the file, each its own place
+                start = file.tell()
+            tensors = {tensor: _read_tensor(file, start, of) for tensor, of in described.items()}
+    except ModelFileError as error:
+        raise ModelFileError(f"{name} {error}") from error.__cause__
+    except (SafetensorError, RecursionError, ValueError) as error:
+        raise ModelFileError(f"{name} is damaged or incomplete: {told(error)}; {ANOTHER}") from error
+    except MemoryError as error:
+        raise ModelFileError(f"{name} needs more memory than there is; open it on a larger machine") from error
     except OSError as error:
-        raise ModelFileError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    for name, tensor in tensors.items():
-        if tensor.dtype not in (np.float32, np.float64, np.uint64) or not np.isfinite(tensor).all():
-            raise ModelFileError(
-                f"{str(path)!r} is damaged: {name!r} holds values that are no finite float32, float64 or uint64 numbers"
-            )
+        raise ModelFileError(f"{name} cannot be read: {error.strerror}; check that you may read it") from error
+    for tensor, values in tensors.items():
+        if not _is_finite(values):
+            raise ModelFileError(f"{name} is damaged: {tensor!r} holds values that are no finite numbers; {ANOTHER}")
     return tensors, metadata
 
 
-def _check_kind(path: Path) -> None:
-    """A file of safetensors begins with the length of its header, in 8 bytes, and the header, which is JSON."""
-    with path.open("rb") as file:
-        beginning = file.read(9)
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says of which file, and what to do, where what is in it cannot be used.
+
+    Raises
+    ------
+    ModelFileError
+        In the place of one that does not say so.
+    """
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{str(path)!r}: {error}; {ANOTHER}") from error
+
+
+@contextlib.contextmanager
+def opening() -> Iterator[None]:
+    """Tells of whatever goes wrong inside as damage of the model file, in a few words.
+
+    Raises
+    ------
+    ModelFileError
+        For any exception but :class:`CellError`, which is told as it is.
+    """
+    try:
+        yield
+    except CellError:
+        raise
+    except ModelFileError as error:
+        raise ModelFileError(told(error)) from error
+    except Exception as error:  # the values are anything at all, and so is what libraries raise because of them
+        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {told(error)}") from error
+
+
+def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How the tensors of a file of ``size`` bytes are described, and its metadata.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no model file, or of a newer format; the message goes on from the name of the file.
+    ValueError
+        If it is anything else that ``save`` does not write.
+    """
+    beginning = file.read(9)
     if beginning[8:] != b"{":
-        raise ModelFileError(
-            f"{str(path)!r} is no model file; expected one that `throughtime train -o` or save(path) wrote"
-        )
+        raise ModelFileError("is no model file; expected one that `throughtime train -o` or save(path) wrote")
+    length, there = int.from_bytes(beginning[:8], "little"), size - 8
+    if length > there:
+        raise ValueError(f"its header should have {length:,} bytes, and {there:,} are there")
+    if length > MOST_HEADER:
+        raise ValueError(f"its header has {length:,} bytes, and {MOST_HEADER:,} are the most")
+    described = _parsed((beginning[8:] + file.read(length - 1)).decode())
+    entries = described.pop("__metadata__", {})
+    if not isinstance(entries, dict) or not all(isinstance(entry, str) for entry in entries.values()):
+        raise ValueError("its metadata are no text")
+    metadata: Any = _parsed(entries[_ENTRY]) if _ENTRY in entries else None
+    _check_format(metadata)
+    _check_tensors(described)
+    return described, metadata
 
 
-def _check_format(path: Path, metadata: Any) -> None:
+def _parsed(text: str) -> Any:
+    """The value of JSON such as ``save`` writes.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is none; has too many values or too deep ones, a name twice in one object, a number that is not finite or
+        half a character.
+    """
+    if text.count(",") > MOST_VALUES or text.count("[") + text.count("{") > MOST_LISTS:
+        raise ValueError(f"it has more than {MOST_VALUES:,} names and numbers, or {MOST_LISTS:,} lists, in its header")
+    found = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+    inner = [found]
+    for _ in range(DEEPEST):
+        inner = [one for outer in inner for one in _values(outer) if isinstance(one, (dict, list))]
+    if inner:
+        raise ValueError(f"it has more than {DEEPEST} lists or objects within each other")
+    if _HALF_A_CHARACTER.search(text):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it has half a character (a lone surrogate) in its text") from None
+    return found
+
+
+def _values(parent: Any) -> Any:
+    return parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name comes twice in one JSON object")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"it has the number {cut(text, 40)}")
+    return number
+
+
+def _is_finite(values: npt.NDArray[Any]) -> bool:
+    """Whether all are, and their mean will be."""
+    if not np.isfinite(values).all():
+        return False
+    return values.dtype != np.float64 or bool(np.abs(values).max(initial=0.0) < 1e300)
+
+
+def _read_tensor(file: BinaryIO, start: int, described: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """One tensor of a file whose header ends at ``start``; safetensors' own reader ends in a panic without memory."""
+    shape = described["shape"]
+    file.seek(start + described["data_offsets"][0])
+    return np.fromfile(file, _DTYPES[described["dtype"]], math.prod(shape)).reshape(shape)
+
+
+def _check_format(metadata: Any) -> None:
     if metadata is None:
-        raise ModelFileError(f"{str(path)!r} is a safetensors file, but not a model of throughtime")
+        raise ModelFileError("is a safetensors file, but not a model of throughtime; name one that it wrote")
     version = metadata.get("format") if isinstance(metadata, dict) else None
-    if not isinstance(version, int) or version < 1:
-        raise ModelFileError(f"{str(path)!r} is damaged: it names no format")
+    if type(version) is not int or version < 1:
+        raise ModelFileError(f"is damaged: it names no format; {ANOTHER}")
     if version > FORMAT:
+        needed = metadata.get("needs")
+        known = isinstance(needed, str) and _VERSION.fullmatch(needed)
         raise ModelFileError(
-            f"{str(path)!r} has format {version}, this version of throughtime reads up to {FORMAT}; upgrade throughtime"
+            f"has format {short(version)}, this version of throughtime reads up to {FORMAT}; upgrade throughtime"
+            + (f" to {needed} or newer" if known else "")
         )
+
+
+def _check_tensors(described: Mapping[str, Any]) -> None:
+    """Checks what is said of each tensor; that they fill the file without gap or overlap is checked by safetensors."""
+    if len(described) > MOST_TENSORS:
+        raise ValueError(f"it has {len(described):,} tensors, and {MOST_TENSORS:,} are the most")
+    for name, tensor in described.items():
+        if len(name) > 200 or not name.isprintable():
+            raise ValueError(f"{short(name)} is no name of a tensor")
+        if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
+            raise ValueError(f"{short(name)} is not described as a tensor")
+        if not isinstance(tensor["dtype"], str) or tensor["dtype"] not in _DTYPES:
+            raise ModelFileError(
+                f"is damaged: {short(name)} holds values that are no float32, float64 or uint64 numbers; {ANOTHER}"
+            )
+        shape = tensor["shape"]
+        if not isinstance(shape, list) or len(shape) > 4 or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
+            raise ValueError(f"{short(name)} has the shape {short(shape)}")

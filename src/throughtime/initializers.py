@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import ParameterError, known
+from throughtime.errors import ParameterError, known, short
 
 Role = Literal["input", "hidden", "output", "embedding", "vector"]
 Draw = Callable[[np.random.Generator, int, int, Role], Array]
@@ -120,5 +120,5 @@ def get(initializer: str | Initializer) -> Initializer:
         return initializer
     found: Any = INITIALIZERS.get(initializer) if isinstance(initializer, str) else None
     if found is None:
-        raise ParameterError(f"initializer must be one of {known(INITIALIZERS)}, got {initializer!r}")
+        raise ParameterError(f"initializer must be one of {known(INITIALIZERS)}, got {short(initializer)}")
     return cast(Initializer, found)

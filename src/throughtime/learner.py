@@ -16,7 +16,7 @@ from throughtime import files
 from throughtime.cells import REGISTRY, Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine import random
-from throughtime.errors import DataError, ModelFileError, ParameterError
+from throughtime.errors import DataError, ModelFileError, ParameterError, short
 from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
 from throughtime.network import Network
@@ -142,7 +142,8 @@ class Learner(Estimator):
             save=self.save,
         )
         if before is not None:
-            before.checkpoint.put_into(self.training_)
+            with files.naming(before.asked.path):
+                before.checkpoint.put_into(self.training_)
         self.training_.run(source)
 
     def _tell_fitted(self) -> None:
@@ -287,15 +288,17 @@ def going_on(model: Learner, asked: Resume) -> GoingOn:
     if metadata.get("kind") != kind.__name__:
         raise ParameterError(f"{path!r} holds a model of another kind than this {kind.__name__}")
     cell = resolve_cell(given["cell"], given["activation"])
-    saved = kind.from_file(tensors, metadata, [] if cell == REGISTRY.get(cell.name) else [cell], model._engine())
+    own = [] if cell == REGISTRY.get(cell.name) else [cell]
+    with files.naming(path):
+        saved = kind.from_file(tensors, metadata, own, model._engine())
     here, there = parameters_to_json(given), saved.fitted_.parameters
     if isinstance(model.random_state, (int, np.integer)):
         here, there = {**here, "random_state": int(model.random_state)}, {**there, "random_state": saved.seed_}
     for name, value in here.items():
         if _as_json(value) != _as_json(there.get(name)):
             raise ParameterError(
-                f"{name} is {value!r} here and {there.get(name)!r} in {path!r}; a training goes on with the parameters "
-                f"that it had: throughtime.load({path!r}).fit(..., resume={path!r})"
+                f"{name} is {short(value)} here and {short(there.get(name))} in {path!r}; a training goes on with the "
+                f"parameters that it had: throughtime.load({path!r}).fit(..., resume={path!r})"
             )
     stored = saved._state_of_training()
     if stored is None:
@@ -303,8 +306,20 @@ def going_on(model: Learner, asked: Resume) -> GoingOn:
             f"{path!r} does not hold where its training stood (slim=True leaves it out); learn anew, or go on with its "
             "weights, where there is warm_start"
         )
-    schedule = schedules.get(given["schedule"])
-    return GoingOn(asked, saved.fitted_, Checkpoint.from_file(*stored, saved.network_.parameters, schedule))
+    with files.naming(path):
+        checkpoint = Checkpoint.from_file(*stored, saved.network_.parameters, _decided(given, saved.seed_))
+    return GoingOn(asked, saved.fitted_, checkpoint)
+
+
+def _decided(given: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What of a plan follows from the parameters and the seed."""
+    return {
+        "schedule": schedules.get(given["schedule"]),
+        "seed": seed,
+        "bptt_truncate": None if given.get("bptt_truncate") is None else int(given["bptt_truncate"]),
+        "averaging": float(given["averaging"]),
+        "patience": int(given["patience"]) if given["early_stopping"] else None,
+    }
 
 
 def _as_json(value: Any) -> Any:
@@ -334,17 +349,13 @@ def make_plan(
     plan = Plan(
         max_steps=1,
         learning_rate=float(given["learning_rate"] or learning_rate),
-        schedule=schedules.get(given["schedule"]),
-        seed=seed,
-        bptt_truncate=given.get("bptt_truncate"),
-        averaging=float(given["averaging"]),
-        patience=given["patience"] if given["early_stopping"] else None,
+        **_decided(given, seed),
     )
     minutes = given["minutes"]
     timed = minutes is not None or given["verbose"] > 0
     step_seconds = seconds_per_step(network, optimizer, plan, source) if timed else 0.0
     found = duration(
-        steps=None if minutes else steps,
+        steps=None if minutes else int(steps),
         seconds=PLANNED * 60 * minutes - spent() if minutes else None,
         symbols_per_step=source.symbols / source.steps_per_epoch,
         validation_symbols=0 if held_out is None else held_out.symbols,

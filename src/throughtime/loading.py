@@ -8,7 +8,7 @@ from typing import Any
 
 from throughtime import files
 from throughtime.cells import Cell
-from throughtime.errors import ModelFileError
+from throughtime.errors import ModelFileError, short
 from throughtime.sequences import SequenceClassifier, SequenceRegressor, SequenceTagger
 from throughtime.series import Forecaster
 from throughtime.text import TextGenerator
@@ -39,5 +39,9 @@ def load(path: str | os.PathLike[str], *, cells: Sequence[Cell] = (), engine: An
     tensors, metadata = files.load(path)
     kind = metadata.get("kind")
     if not isinstance(kind, str) or kind not in ESTIMATORS:
-        raise ModelFileError(f"{str(path)!r} holds a model of the kind {kind!r}, which this version does not know")
-    return ESTIMATORS[kind].from_file(tensors, metadata, cells, engine)
+        raise ModelFileError(
+            f"{str(path)!r} holds a model of the kind {short(kind)}, which this version does not know; "
+            "upgrade throughtime"
+        )
+    with files.naming(path):
+        return ESTIMATORS[kind].from_file(tensors, metadata, cells, engine)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from throughtime.errors import ParameterError
+from throughtime.errors import ParameterError, short
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Parameter:
             fits = fits and not isinstance(plain, bool) and self._in_range(plain)
         if not fits:
             hint = f"; {self.hint}" if self.hint else ""
-            raise ParameterError(f"{name} must be {self.expected()}, got {plain!r}{hint}")
+            raise ParameterError(f"{name} must be {self.expected()}, got {short(plain)}{hint}")
 
     def _in_range(self, value: float) -> bool:
         over = value > self.low if self.above else value >= self.low

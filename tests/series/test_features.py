@@ -188,7 +188,7 @@ def test_a_category_that_was_never_seen():
     with pytest.raises(DataError) as caught:
         Fact.of("kind", ["b", "a"])("c", "the series 7")
     assert str(caught.value) == (
-        "the static column 'kind' of the series 7 is 'c', a category that the model never saw; it knows a, b"
+        "the static column 'kind' of the series 7 is 'c', a category that the model never saw; it knows 'a' and 'b'"
     )
 
 

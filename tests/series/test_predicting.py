@@ -238,7 +238,7 @@ def test_a_category_that_was_never_seen():
         of_shops(),
         table,
         "the static column 'kind' of the series 'south' is 'tiny', a category that the model never saw; it knows "
-        "big, small",
+        "'big' and 'small'",
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.tolerances import ROWS, assert_close
 from tests.trained import FRENCH, TEXT, fitted, fitted_on_bytes, learned, small
 
-from throughtime.errors import DataError, ParameterError, UnknownSymbol
+from throughtime.errors import DataError, NonFiniteLoss, ParameterError, UnknownSymbol
 from throughtime.losses import softmax
 from throughtime.text import Evaluation
 from throughtime.text.learning import scoring_streams
@@ -280,3 +280,12 @@ def test_unknown_symbols_of_a_score():
     with pytest.raises(UnknownSymbol, match=r"^the text contains 'é' \(position 4\)"):
         fitted().evaluate("to bé")
     assert fitted().evaluate("to bée", unknown="skip") == fitted().evaluate("to be")
+
+
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_a_beam_search_says_that_the_outputs_are_no_numbers(engine):
+    model = small(max_steps=1, engine=engine).fit("ab" * 50)
+    model.network_.parameters["output.c"][...] = np.nan
+    model.network_.changed()
+    with pytest.raises(NonFiniteLoss, match="the network's outputs are not finite numbers; its weights are of no use"):
+        model.beam_search(3, "a")

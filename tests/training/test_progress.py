@@ -121,3 +121,12 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     assert out == ""
     assert "20/20" in err
     assert "validation" in err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "said"), [(True, "a label called \ufffd[2J\n"), (False, "a label called \x1b[2J\n")]
+)
+def test_what_is_said_in_a_terminal_has_no_control_characters(terminal, said, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    progress.say("a label called \x1b[2J")
+    assert capsys.readouterr().err == said

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from throughtime.cli.terminal import shown
 from throughtime.errors import DataError, OutputError, ParameterError, ThroughtimeError
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Raw = Annotated[
+    bool,
+    typer.Option("--raw", help="send control characters to the terminal too, which obeys them; files get them always"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object as the last line")]
 Unknown = Annotated[Literal["error", "skip"], typer.Option(help="what is done with symbols that the model never saw")]
 Encoding = Annotated[str, typer.Option(help="of text files")]
@@ -143,15 +148,15 @@ def data_of(path: Path) -> Iterator[None]:
 
 def complain(message: str) -> None:
     """A line on standard error."""
-    typer.echo(message, err=True)
+    typer.echo(shown(message, sys.stderr), err=True, color=True)
 
 
-def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
+def answer(result: dict[str, Any], as_json: bool, text: str, *, raw: bool = False) -> None:
     """The result, as JSON or for people."""
     if as_json:
         print_json(result)
     else:
-        typer.echo(text)
+        typer.echo(shown(text, raw=raw), color=True)
 
 
 def print_json(result: Mapping[str, Any]) -> None:

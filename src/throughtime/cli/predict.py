@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, Model, OwnCells, answer, check_apart, command, data_of, load_model
+from throughtime.cli.base import Encoding, Json, Model, OwnCells, Raw, answer, check_apart, command, data_of, load_model
 from throughtime.errors import ParameterError
 
 Columns = Mapping[str, Any]
@@ -31,6 +31,7 @@ def predict(
     encoding: Encoding = "utf-8",
     own: OwnCells = None,
     as_json: Json = False,
+    raw: Raw = False,
 ) -> None:
     """Forecast, classify or tag new data with a model."""
     from throughtime.cli.tables import as_csv, check_table, holds_text, rows_of, typed, write_table
@@ -53,7 +54,7 @@ def predict(
         answer({"rows": len(rows), "to": str(to)}, as_json, f"{to}: {len(rows):,} rows")
         return
     columns = dict(zip(answers, map(list, zip(*rows, strict=True)), strict=True))
-    answer({"rows": len(rows), "to": None, "columns": columns}, as_json, as_csv(list(answers), rows).rstrip())
+    answer({"rows": len(rows), "to": None, "columns": columns}, as_json, as_csv(list(answers), rows).rstrip(), raw=raw)
 
 
 def beside(given: Columns, answers: Columns) -> Columns:

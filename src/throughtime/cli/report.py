@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from throughtime.errors import cut
 
 if TYPE_CHECKING:
     from throughtime.text import Baseline, Evaluation, TextGenerator
@@ -121,10 +124,15 @@ def about_in_words(model: Any) -> str:
         return f"{len(model.vocabulary_)} symbols ({model.level})"
     if type(model).__name__ != "Forecaster":
         classes = [str(name) for name in getattr(model, "classes_", [])]
-        answers = f"{len(classes)} labels: {', '.join(classes[:10])}" if classes else "values"
+        answers = f"{len(classes)} labels: {_first(classes)}" if classes else "values"
         return f"{answers}; {model.baseline_.in_words()}"
     found = model.fitted_
     return (
-        f"{', '.join(found.roles.target)} {model.horizon} steps ahead, learned from {len(found.names):,} series; "
+        f"{_first(found.roles.target)} {model.horizon} steps ahead, learned from {len(found.names):,} series; "
         f"season {model.season_}, reference {model.reference_}, the last {model.context_} steps are read"
     )
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first ten names, long ones shortened."""
+    return ", ".join(cut(name, 40) for name in names[:10])

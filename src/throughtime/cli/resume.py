@@ -77,6 +77,6 @@ def _command_of(path: Path, notes: Mapping[str, Any]) -> dict[str, Any]:
     told = isinstance(options, dict) and options.keys() == JOBS[began["name"]][1] and isinstance(data, list)
     if not told or not all(isinstance(value, str | None) for value in dict(options or {}).values()):
         raise ModelFileError(f"{str(path)!r} is damaged: it does not tell how its data are read")
-    if not all(isinstance(name, str) for name in data):
+    if not all(isinstance(name, str) and len(name) < 4096 and "\0" not in name for name in data):
         raise ModelFileError(f"{str(path)!r} is damaged: it names no files of data")
     return {**began, "data": data}

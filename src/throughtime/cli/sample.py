@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from throughtime.cli.base import complain, print_json
-from throughtime.errors import ParameterError
+from throughtime.cli.terminal import shown
+from throughtime.errors import ParameterError, short
 
 if TYPE_CHECKING:
     from throughtime.text import Candidate, TextGenerator
@@ -59,24 +60,23 @@ def choices_of(
     return {**choices, "ban": banned, "bias": {named(symbol): value for symbol, value in found.items()}}
 
 
-def stream(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], shown: str) -> None:
+def stream(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], before: str, raw: bool) -> None:
     """Prints a text as it is written."""
     pieces = model.stream(length, prime, **options)
-    show = _shown()
-    sys.stdout.write(show(shown))
+    sys.stdout.write(shown(before, raw=raw))
     for piece in pieces:
-        sys.stdout.write(show(piece))
+        sys.stdout.write(shown(piece, raw=raw))
         sys.stdout.flush()
     sys.stdout.write("\n")
 
 
-def stream_as_json(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], shown: str) -> None:
+def stream_as_json(model: TextGenerator, length: int, prime: Any, options: Mapping[str, Any], before: str) -> None:
     """Prints one text as an object."""
     began = time.perf_counter()
     text = model.generate(length, prime, **options)
     seconds = time.perf_counter() - began
     written = len(model.vocabulary_.encode(text, unknown="skip"))
-    print_json({"text": shown + text, "seconds": round(seconds, 4), "symbols_per_second": round(written / seconds, 1)})
+    print_json({"text": before + text, "seconds": round(seconds, 4), "symbols_per_second": round(written / seconds, 1)})
 
 
 def samples(
@@ -87,12 +87,13 @@ def samples(
     temperatures: Sequence[float],
     options: Mapping[str, Any],
     *,
-    shown: str,
+    before: str,
     as_json: bool,
+    raw: bool,
 ) -> None:
     """Prints ``count`` texts for each temperature, and how many of them are copies of what was learned."""
     found = [
-        (temperature, shown + text)
+        (temperature, before + text)
         for temperature in dict.fromkeys(temperatures)
         for text in model.generate_many(count, length, prime, temperature=temperature, **options)
     ]
@@ -107,7 +108,7 @@ def samples(
     for temperature in dict.fromkeys(temperatures):
         if len(temperatures) > 1:
             typer.echo(f"--- temperature {temperature:g}")
-        _print_texts([text for of, text in found if of == temperature])
+        _print_texts([text for of, text in found if of == temperature], raw)
     _tell_copies(copies)
 
 
@@ -129,34 +130,32 @@ def _print_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     print_json({name: rows, "copies": sum(known) if known else None})
 
 
-def _print_texts(texts: Sequence[str]) -> None:
+def _print_texts(texts: Sequence[str], raw: bool) -> None:
     """One a line; texts of several lines stand apart."""
-    show = _shown()
-    typer.echo(("\n\n" if any("\n" in text for text in texts) else "\n").join(map(show, texts)))
+    between = "\n\n" if any("\n" in text for text in texts) else "\n"
+    typer.echo(between.join(shown(text, raw=raw) for text in texts), color=True)
 
 
-def ranked(model: TextGenerator, candidates: Sequence[Candidate], shown: str, as_json: bool) -> None:
+def ranked(model: TextGenerator, candidates: Sequence[Candidate], before: str, as_json: bool, raw: bool) -> None:
     """Prints texts with their likelihood, the likeliest first, and how many are copies of what was learned."""
-    copies = _copies(model, [shown + found.text for found in candidates])
+    copies = _copies(model, [before + found.text for found in candidates])
     if as_json:
         rows = [
-            {"text": shown + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss, "copy": copy}
+            {"text": before + found.text, "log_likelihood": found.log_likelihood, "loss": found.loss, "copy": copy}
             for found, copy in zip(candidates, copies, strict=True)
         ]
         _print_rows("candidates", rows)
         return
-    show = _shown()
     for found in candidates:
-        text = show(shown + found.text)
-        typer.echo(f"{found.loss:7.3f} nats per symbol{chr(10) if chr(10) in text else '  '}{text}")
+        text = shown(before + found.text, raw=raw)
+        typer.echo(f"{found.loss:7.3f} nats per symbol{chr(10) if chr(10) in text else '  '}{text}", color=True)
     _tell_copies(copies)
 
 
-def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> None:
+def converse(model: TextGenerator, length: int, options: Mapping[str, Any], raw: bool) -> None:
     """Reads beginnings, line by line, and shows how each goes on, and how likely the first symbols were."""
     from throughtime.errors import InputError
 
-    show = _shown()
     typer.echo("Type a beginning; an empty line starts from nothing, the end of input (Ctrl-D) ends.", err=True)
     while True:
         typer.echo("> ", nl=False, err=True)
@@ -168,18 +167,11 @@ def converse(model: TextGenerator, length: int, options: Mapping[str, Any]) -> N
         try:
             if options["unknown"] == "error":
                 model.vocabulary_.check_known(prime, "the beginning")
-            typer.echo(show(prime + model.generate(length, prime, **options)))
+            typer.echo(shown(prime + model.generate(length, prime, **options), raw=raw), color=True)
             if prime.strip():
                 p = model.predict_proba(prime, unknown=options["unknown"])[-1]
                 best = p.argsort()[::-1][:NEXT_SHOWN]
-                likely = ", ".join(f"{model.classes_[i]!r} {p[i]:.0%}" for i in best)
+                likely = ", ".join(f"{short(model.classes_[i])} {p[i]:.0%}" for i in best)
                 typer.echo(f"  next: {likely}", err=True)
         except InputError as error:  # another beginning may do
             complain(f"{type(error).__name__}: {error}")
-
-
-def _shown() -> Any:
-    """What may be sent to where standard output goes."""
-    from throughtime.training.progress import printable
-
-    return printable if sys.stdout.isatty() else str

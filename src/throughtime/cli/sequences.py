@@ -26,7 +26,7 @@ from throughtime.cli.base import (
 )
 from throughtime.cli.options import with_options
 from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn, the_one
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.parameters import CLASSIFIER, TAGGER
 
 if TYPE_CHECKING:
@@ -255,5 +255,5 @@ def column_of(table: Columns, name: str) -> Any:
         If there is none of this name.
     """
     if name not in table:
-        raise DataError(f"there is no column {name!r}; the columns are {known(table)}")
+        raise DataError(f"there is no column {short(name)}; the columns are {known(table)}")
     return table[name]

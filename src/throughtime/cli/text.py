@@ -19,6 +19,7 @@ from throughtime.cli.base import (
     Output,
     OwnCells,
     Quiet,
+    Raw,
     Sentences,
     Texts,
     Unknown,
@@ -159,6 +160,7 @@ def sample(
     unknown: Unknown = "error",
     own: OwnCells = None,
     as_json: Json = False,
+    raw: Raw = False,
     *,
     context: typer.Context,
     **choices: Any,
@@ -184,20 +186,20 @@ def sample(
     if beams is not None:
         ways = given if seed is None else {**given, "random_state": seed}
         ways = view.choices_of(generator, ban or [], bias or [], ways)
-        view.ranked(generator, generator.beam_search(length, start, beams=beams, **fixed, **ways), prime, as_json)
+        view.ranked(generator, generator.beam_search(length, start, beams=beams, **fixed, **ways), prime, as_json, raw)
         return
     options = {**fixed, "random_state": seed, **view.choices_of(generator, ban or [], bias or [], choices)}
     one = options | {"temperature": temperature[0]}
     if interactive:
-        view.converse(generator, length, one)
+        view.converse(generator, length, one, raw)
     elif rank:
-        view.ranked(generator, generator.candidates(count, length, start, **one), prime, as_json)
+        view.ranked(generator, generator.candidates(count, length, start, **one), prime, as_json, raw)
     elif count != 1 or len(temperature) > 1:
-        view.samples(generator, count, length, start, temperature, options, shown=prime, as_json=as_json)
+        view.samples(generator, count, length, start, temperature, options, before=prime, as_json=as_json, raw=raw)
     elif as_json:
         view.stream_as_json(generator, length, start, one, prime)
     else:
-        view.stream(generator, length, start, one, prime)
+        view.stream(generator, length, start, one, prime, raw)
 
 
 def _check_greedy(given: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import Engine
-from throughtime.errors import ParameterError, known
+from throughtime.errors import ParameterError, known, short
 
 
 def _compiled(dtype: Any) -> Engine:
@@ -46,5 +46,5 @@ def make(engine: str | Engine = "auto", dtype: Any = "float32") -> Engine:
     if not isinstance(engine, str) or engine not in ("auto", *ENGINES):
         raise ParameterError(f"engine must be one of {known(('auto', *ENGINES))}, got {engine!r}")
     if dtype not in ("float32", "float64", np.float32, np.float64):
-        raise ParameterError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        raise ParameterError(f"dtype must be 'float32' or 'float64', got {short(dtype)}")
     return ENGINES[_automatic(dtype) if engine == "auto" else engine](dtype)

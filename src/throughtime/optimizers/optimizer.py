@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from throughtime.engine.protocol import Array, Engine
-from throughtime.errors import ParameterError, ShapeError, known
+from throughtime.errors import ParameterError, ShapeError, known, short
 from throughtime.optimizers.adagrad import adagrad
 from throughtime.optimizers.adam import adam, adamw
 from throughtime.optimizers.rmsprop import rmsprop
@@ -36,7 +36,7 @@ def get(optimizer: str | Rule) -> Rule:
     if isinstance(optimizer, Rule):
         return optimizer
     if not isinstance(optimizer, str) or optimizer not in RULES:
-        raise ParameterError(f"optimizer must be one of {known(RULES)}, got {optimizer!r}")
+        raise ParameterError(f"optimizer must be one of {known(RULES)}, got {short(optimizer)}")
     return RULES[optimizer]()
 
 

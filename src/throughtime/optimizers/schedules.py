@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from throughtime.errors import ParameterError, known
+from throughtime.errors import ParameterError, known, short
 
 
 class Schedule(ABC):
@@ -101,5 +101,5 @@ def get(schedule: str | Schedule) -> Schedule:
     if isinstance(schedule, Schedule):
         return schedule
     if not isinstance(schedule, str) or schedule not in SCHEDULES:
-        raise ParameterError(f"schedule must be one of {known(SCHEDULES)}, got {schedule!r}")
+        raise ParameterError(f"schedule must be one of {known(SCHEDULES)}, got {short(schedule)}")
     return SCHEDULES[schedule]()

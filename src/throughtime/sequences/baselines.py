@@ -11,7 +11,8 @@ import numpy as np
 
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import Array
-from throughtime.sequences.inputs import Read, Symbols, short
+from throughtime.errors import short
+from throughtime.sequences.inputs import Read, Symbols
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers, Labels, Several
 

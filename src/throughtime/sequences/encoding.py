@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError
+from throughtime.errors import DataError, DataTypeError, short
 from throughtime.layers import Dense, Embedding, Layer, OneHot
-from throughtime.sequences.inputs import Read, count_of, short
+from throughtime.sequences.inputs import Read, count_of
 from throughtime.sequences.rows import Lesson, Rows
 
 MOST_SYMBOLS = 8_000

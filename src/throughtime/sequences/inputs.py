@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError, ParameterError, known
+from throughtime.errors import DataError, DataTypeError, ParameterError, known, short
 from throughtime.sequences.rows import Rows
 from throughtime.text.vocabularies.words import split
 
@@ -330,12 +330,6 @@ def _where(place: tuple[int, ...], axes: Axes, names: Sequence[str] | None) -> s
     if names is not None:
         words[1] = f"column {names[place[1]]!r}"
     return ", ".join(words)
-
-
-def short(value: Any) -> str:
-    """A value as it is shown in a message; one of NumPy's as Python's own."""
-    shown = repr(value.item() if isinstance(value, np.generic) else value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
 
 
 def count_of(number: int, thing: str) -> str:

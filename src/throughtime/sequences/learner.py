@@ -12,7 +12,7 @@ from throughtime import files
 from throughtime.cells import Cell
 from throughtime.engine import random
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.estimator import parameters_to_json, resolve_cell
 from throughtime.layers.pool import KINDS
 from throughtime.learner import GoingOn, Learner
@@ -20,7 +20,7 @@ from throughtime.network import Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.baselines import FrequentTags, baseline
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
-from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read, short
+from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
 from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
@@ -47,12 +47,16 @@ class SequenceLearner(Learner):
     merges: ClassVar[bool] = True
     """Whether equal rows with equal answers are learned as one, with their weights added up."""
 
-    def check(self) -> Optimizer:
+    def check_reading(self) -> None:
+        """Raises :class:`ParameterError` unless it is known how sequences are read and pooled."""
         given = self.get_params()
         check_level(given.get("level", "char"))
         check_truncating(given.get("truncating", "pre"))
         if given.get("pooling", "last") not in KINDS:
             raise ParameterError(f"pooling must be one of {known(KINDS)}, got {short(given['pooling'])}")
+
+    def check(self) -> Optimizer:
+        self.check_reading()
         return super().check()
 
     # ------------------------------------------------------------------ learning

@@ -13,9 +13,9 @@ from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
-from throughtime.errors import CellError, ModelFileError, OutputError
-from throughtime.estimator import cell_and_parameters, cell_to_json, resolve_cell
-from throughtime.files import Tensors
+from throughtime.errors import ModelFileError, OutputError, short
+from throughtime.estimator import cell_and_parameters, cell_to_json, named_parameters, weights_of
+from throughtime.files import Tensors, opening
 from throughtime.network import Network
 from throughtime.sequences.baselines import FrequentTags, Guess
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, Scale
@@ -90,39 +90,39 @@ def unpack(
         If the model's cell is not known, or is another one of the same name.
     """
     make_engine(engine)
-    try:
+    with opening():
         return _unpacked(kind, dict(tensors), metadata, cells, engine)
-    except (CellError, ModelFileError):
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
 
 
 def _unpacked(
     kind: type[Model], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
 ) -> tuple[Model, Fitted]:
-    cell, parameters = cell_and_parameters(metadata, cells)
+    named = named_parameters(kind, metadata)
+    cell, parameters = cell_and_parameters(metadata["cell"], named, cells)
     stored = dict(metadata["fitted"])
     seed, columns, names = stored.pop("seed"), stored.pop("columns"), stored.pop("names")
     sizes = _sizes(kind, stored, parameters)
+    if type(seed) is not int:
+        raise ModelFileError(f"the model file is damaged: its seed is {short(seed)}")
     seed_of(seed)
     make: Any = kind  # whose parameters are those of the estimator
     model = make(**parameters, engine=engine, random_state=seed)
     model.check_parameters()
-    if resolve_cell(model.cell, model.activation) != cell:
-        raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
+    model.check_reading()
     given = model.get_params()
     encoding = _encoding(metadata["encoding"], tensors)
     answers = _answers(metadata["answers"], tensors, given)
     history = History.from_arrays(answers.guesses, tensors, unit=answers.unit)
-    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("history.")}
+    tags = _frequent_of_format_1(tensors, encoding) if metadata["format"] == 1 else metadata["frequent"]
+    frequent = _frequent(tags, encoding, answers, wanted="pooling" not in given)
+    weights = weights_of(tensors, ("history.",))
     if (given["num_layers"] or 1) > len(weights):
         raise ModelFileError("the model file is damaged: its sizes do not fit together")
     net = network(given, cell, encoding, answers, sizes, engine=engine, parameters=weights)
     fitted = Fitted(
         net,
         cell,
-        metadata["parameters"],
+        named,
         encoding,
         answers,
         history,
@@ -131,7 +131,7 @@ def _unpacked(
         _columns(columns),
         _names(names, 1 if columns is None and isinstance(encoding, Alphabet) else columns),
         _baseline(metadata["baseline"]),
-        _frequent(metadata["frequent"], encoding, answers, wanted="pooling" not in given),
+        frequent,
     )
     return model, fitted
 
@@ -139,10 +139,10 @@ def _unpacked(
 def _sizes(kind: type[SequenceLearner], stored: dict[str, Any], parameters: Mapping[str, Any]) -> Sizes:
     for name, value in stored.items():
         if type(value) is not int:
-            raise ModelFileError(f"the model file is damaged: {name} is {value!r}")
+            raise ModelFileError(f"the model file is damaged: {short(name)} is {short(value)}")
         kind.table[name].check(name, value)
-        if parameters.get(name) not in (None, value):
-            raise ModelFileError(f"the model file is damaged: {name} is {value} and {parameters[name]}")
+        if parameters[name] not in (None, value):
+            raise ModelFileError(f"the model file is damaged: {name} is {value} and {short(parameters[name])}")
     return Sizes(**stored)
 
 
@@ -172,7 +172,7 @@ def _encoding(stored: Mapping[str, Any], tensors: Tensors) -> Encoding:
 def _answers(stored: Mapping[str, Any], tensors: Tensors, given: Mapping[str, Any]) -> Answers:
     kind = stored["kind"]
     if (kind == Values.kind) != ("loss" in given):
-        raise ModelFileError(f"the model file is damaged: its answers are {kind!r}")
+        raise ModelFileError(f"the model file is damaged: its answers are {short(kind)}")
     if kind == Values.kind:
         scale, flat = _scale_from_tensors("answers", tensors), stored["flat"]
         if not isinstance(flat, bool) or (flat and len(scale.mean) != 1) or given["loss"] not in LOSSES:
@@ -180,7 +180,7 @@ def _answers(stored: Mapping[str, Any], tensors: Tensors, given: Mapping[str, An
         return Values(scale, given["loss"], flat)
     if kind == Several.kind:
         if type(stored["count"]) is not int or stored["count"] < 1:
-            raise ModelFileError(f"the model file is damaged: it has {stored['count']!r} labels")
+            raise ModelFileError(f"the model file is damaged: it has {short(stored['count'])} labels")
         return Several(stored["count"])
     classes, called = stored["classes"], stored["type"]
     if kind != Labels.kind or not isinstance(classes, list) or not all(type(label) in _LABELS for label in classes):
@@ -193,30 +193,57 @@ def _answers(stored: Mapping[str, Any], tensors: Tensors, given: Mapping[str, An
 def _labels(classes: list[Any], called: Any) -> Array:
     """An array of the type that is called so."""
     if called == "str" and all(isinstance(label, str) for label in classes):
+        if _too_wide(classes):
+            raise ModelFileError("the model file is damaged: its labels are too long")
         return np.array(classes)
-    dtype = np.dtype(called)
-    if dtype.kind not in "biufO":
-        raise ModelFileError(f"the model file is damaged: its labels are {called!r}")
-    found = np.empty(len(classes), dtype)
+    if called not in _LABEL_TYPES:
+        raise ModelFileError(f"the model file is damaged: its labels are {short(called)}")
+    found = np.empty(len(classes), called)
     found[:] = classes
     if [(type(label), label) for label in found.tolist()] != [(type(label), label) for label in classes]:
         raise ModelFileError(f"the model file is damaged: its labels are no {called!r}")
     return found
 
 
+def _too_wide(classes: list[str]) -> bool:
+    """Whether an array of strings, which is as wide as the longest one, would be too large."""
+    return max(map(len, classes)) * len(classes) > MOST_CHARACTERS
+
+
 _LABELS = (str, int, float, bool)
+_LABEL_TYPES = ("object", "bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
+_LABEL_TYPES += ("float16", "float32", "float64")
+MOST_CHARACTERS = 1 << 23
+"""Of all labels together, each taken for as long as the longest one."""
 
 
 def _check_storable(fitted: Fitted) -> None:
     if isinstance(fitted.answers, Labels):
         for label in fitted.answers.classes.tolist():
             if type(label) not in _LABELS:
-                raise OutputError(f"the model is not saved: the label {label!r} is no string or number")
+                raise OutputError(f"the model is not saved: the label {short(label)} is no string or number")
+        if fitted.answers.classes.dtype.kind == "U" and _too_wide(fitted.answers.classes.tolist()):
+            raise OutputError("the model is not saved: its labels are too long; give shorter ones")
 
 
 def _frequent_to_json(frequent: FrequentTags) -> dict[str, Any]:
     others = frequent.others
     return {"otherwise": frequent.otherwise, "tokens": list(others), "tags": list(others.values())}
+
+
+def _frequent_of_format_1(tensors: Tensors, encoding: Encoding) -> dict[str, Any] | None:
+    """As later formats have them. There each known symbol had its tag in a tensor, and the last was that of others."""
+    stored = tensors.pop("frequent", None)
+    if stored is None:
+        return None
+    known: Sequence[Any] = encoding.known if isinstance(encoding, (Alphabet, Features)) else ()
+    if stored.shape != (len(known) + 1,) or stored.dtype != np.uint64:
+        raise ModelFileError("the model file is damaged: its most frequent tags make no sense")
+    *tags, otherwise = stored.tolist()
+    found = dict(zip(known, tags, strict=True))
+    if isinstance(encoding, Features):  # of which the tokens themselves are some
+        found = {feature[1:]: tag for feature, tag in found.items() if feature.startswith("=")}
+    return _frequent_to_json(FrequentTags(otherwise, {token: tag for token, tag in found.items() if tag != otherwise}))
 
 
 def _frequent(stored: Any, encoding: Encoding, answers: Answers, wanted: bool) -> FrequentTags | None:
@@ -240,7 +267,7 @@ def _are_symbols(stored: Any, allowed: tuple[type, ...]) -> bool:
 
 def _columns(stored: Any) -> int | None:
     if stored is not None and (type(stored) is not int or stored < 1):
-        raise ModelFileError(f"the model file is damaged: it has {stored!r} columns")
+        raise ModelFileError(f"the model file is damaged: it has {short(stored)} columns")
     return stored
 
 
@@ -254,6 +281,10 @@ def _names(stored: Any, columns: int | None) -> tuple[str, ...] | None:
 
 def _baseline(stored: Any) -> Guess:
     found = Guess(**stored)
-    if not isinstance(found.guess, str) or not (math.isfinite(found.score) and math.isfinite(found.loss)):
+    if (
+        not isinstance(found.guess, str)
+        or len(found.guess) > 100
+        or not (math.isfinite(found.score) and math.isfinite(found.loss))
+    ):
         raise ModelFileError("the model file is damaged: its baseline is no score and loss")
     return found

@@ -10,13 +10,13 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
-from throughtime.errors import ParameterError, known
+from throughtime.errors import ParameterError, known, short
 from throughtime.fingerprint import fingerprint
 from throughtime.optimizers import Optimizer
 from throughtime.parameters import REGRESSOR
 from throughtime.sequences.baselines import r_squared
 from throughtime.sequences.encoding import Scale
-from throughtime.sequences.inputs import check_apart, short
+from throughtime.sequences.inputs import check_apart
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.rows import Lesson

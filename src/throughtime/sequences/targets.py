@@ -13,11 +13,11 @@ import numpy as np
 
 from throughtime import losses
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
-from throughtime.sequences.inputs import as_array, as_list, count_of, numbers, short
+from throughtime.sequences.inputs import as_array, as_list, count_of, numbers
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError
+from throughtime.errors import DataError, known, short
 from throughtime.series.panel import Panel, Roles, Series
 
 REFERENCES = ("mean", "last", "season", "profile", "recent")
@@ -215,11 +215,13 @@ class Fact:
             try:
                 return [(float(value) - self.mean) / self.spread]
             except (TypeError, ValueError):
-                raise DataError(f"the static column {self.name!r} of {who} must be a number, got {value!r}") from None
+                raise DataError(
+                    f"the static column {short(self.name)} of {who} must be a number, got {short(value)}"
+                ) from None
         if str(value) not in self.categories:
             raise DataError(
-                f"the static column {self.name!r} of {who} is {value!r}, a category that the model never saw; it knows "
-                f"{', '.join(self.categories[:10])}"
+                f"the static column {short(self.name)} of {who} is {short(value)}, a category that the model never "
+                f"saw; it knows {known(self.categories[:10])}"
             )
         return [float(category == str(value)) for category in self.categories]
 

@@ -12,13 +12,13 @@ from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
-from throughtime.errors import CellError, ModelFileError
-from throughtime.estimator import cell_and_parameters, cell_to_json, resolve_cell
-from throughtime.files import Tensors
+from throughtime.errors import ModelFileError, short
+from throughtime.estimator import cell_and_parameters, cell_to_json, named_parameters, weights_of
+from throughtime.files import Tensors, opening
 from throughtime.layers import Dense, recurrent_stack
 from throughtime.losses import AbsoluteError, Loss, Pinball, SquaredError
 from throughtime.network import Network
-from throughtime.series.features import CYCLES, REFERENCES, Fact, Features, Scale, Standard
+from throughtime.series.features import OF_UNIT, REFERENCES, Fact, Features, Scale, Standard
 from throughtime.series.frequency import Frequency
 from throughtime.series.panel import Roles
 from throughtime.training import History
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="Forecaster")
 
 LOSSES = ("pinball", "squared", "absolute")
+MOST_SECONDS = 1 << 62
+"""Of a step of a series; or months, or what is counted instead of time."""
 
 
 class Sizes(NamedTuple):
@@ -132,41 +134,48 @@ def unpack(
         If the model's cell is not known, or is another one of the same name.
     """
     make_engine(engine)
-    try:
-        cell, parameters = cell_and_parameters(metadata, cells)
-        stored = metadata["fitted"]
-        model = kind(**parameters, engine=engine, random_state=seed_of(stored["seed"]))
-        model.check()
-        if resolve_cell(model.cell, model.activation) != cell:
-            raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        roles = _roles(metadata["roles"])
-        features = _features(metadata["features"])
-        sizes = Sizes(*(stored[name] for name in Sizes._fields))
-        _check(model, stored, sizes, features, roles, tensors)
-        own = ("history.", "scale.", "shifts")
-        weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(own)}
-        network = make_network(model, cell, sizes, features, roles, engine=engine, parameters=weights)
-        fitted = Fitted(
-            network=network,
-            cell=cell,
-            parameters=metadata["parameters"],
-            roles=roles,
-            frequency=stored["frequency"] and Frequency.parse(stored["frequency"]).code,
-            features=features,
-            context=stored["context"],
-            sizes=sizes,
-            levels=levels_of(model),
-            shifts=tensors["shifts"],
-            coverage=stored["coverage"],
-            names=stored["names"],
-            scales=[Scale(*pair) for pair in zip(tensors["scale.mean"], tensors["scale.size"], strict=True)],
-            history=History.from_arrays(None, tensors, unit_of(model)),
-            seed=stored["seed"],
-        )
-    except (CellError, ModelFileError):
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
+    with opening():
+        return _unpacked(kind, tensors, metadata, cells, engine)
+
+
+def _unpacked(
+    kind: type[Model], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+) -> tuple[Model, Fitted]:
+    named = named_parameters(kind, metadata)
+    cell, parameters = cell_and_parameters(metadata["cell"], named, cells)
+    stored = metadata["fitted"]
+    if type(stored["seed"]) is not int:
+        raise ModelFileError(f"the model file is damaged: its seed is {short(stored['seed'])}")
+    model = kind(**parameters, engine=engine, random_state=seed_of(stored["seed"]))
+    model.check()
+    roles = _roles(metadata["roles"])
+    features = _features(metadata["features"])
+    sizes = Sizes(*(stored[name] for name in Sizes._fields))
+    frequency = _frequency(stored["frequency"])
+    if model.frequency is not None:
+        _frequency(model.frequency)
+    _check(model, stored, sizes, features, roles, tensors)
+    if features.calendar not in ((), OF_UNIT.get(frequency.unit, ()) if frequency else ()):
+        raise ModelFileError(f"the model file is damaged: it reads the calendar at {frequency and frequency.code}")
+    weights = weights_of(tensors, ("history.", "scale.", "shifts"))
+    network = make_network(model, cell, sizes, features, roles, engine=engine, parameters=weights)
+    fitted = Fitted(
+        network=network,
+        cell=cell,
+        parameters=named,
+        roles=roles,
+        frequency=frequency.code if frequency else None,
+        features=features,
+        context=stored["context"],
+        sizes=sizes,
+        levels=levels_of(model),
+        shifts=tensors["shifts"],
+        coverage=stored["coverage"],
+        names=stored["names"],
+        scales=[Scale(*pair) for pair in zip(tensors["scale.mean"], tensors["scale.size"], strict=True)],
+        history=History.from_arrays(None, tensors, unit_of(model)),
+        seed=stored["seed"],
+    )
     return model, fitted
 
 
@@ -176,8 +185,22 @@ def unit_of(model: Forecaster) -> str:
 
 
 def _roles(data: Mapping[str, Any]) -> Roles:
-    columns = {name: tuple(data[name]) for name in ("target", "past", "future", "static")}
+    columns = {name: _strings(data[name]) for name in ("target", "past", "future", "static")}
     return Roles(**columns, time=data["time"], series=data["series"])
+
+
+def _strings(stored: Any) -> tuple[str, ...]:
+    if not isinstance(stored, list) or not all(isinstance(one, str) for one in stored):
+        raise ModelFileError(f"the model file is damaged: {short(stored)} is no list of names")
+    return tuple(stored)
+
+
+def _frequency(code: Any) -> Frequency | None:
+    """The frequency of this code, if its steps can be counted with."""
+    found = None if code is None else Frequency.parse(code)
+    if found is not None and found.size >= MOST_SECONDS:
+        raise ModelFileError(f"the model file is damaged: its frequency is {short(code)}")
+    return found
 
 
 def _features(data: Mapping[str, Any]) -> Features:
@@ -185,8 +208,10 @@ def _features(data: Mapping[str, Any]) -> Features:
         name: Standard(*(np.array(data[name][key], np.float64) for key in ("mean", "spread")))
         for name in ("past", "future")
     }
-    facts = tuple(Fact(fact["name"], fact["mean"], fact["spread"], tuple(fact["categories"])) for fact in data["facts"])
-    return Features(**{**data, **standards, "facts": facts, "calendar": tuple(data["calendar"])})
+    facts = tuple(
+        Fact(fact["name"], fact["mean"], fact["spread"], _strings(fact["categories"])) for fact in data["facts"]
+    )
+    return Features(**{**data, **standards, "facts": facts, "calendar": _strings(data["calendar"])})
 
 
 def _check(
@@ -194,26 +219,29 @@ def _check(
 ) -> None:
     """Raises :class:`ModelFileError` where what is stored does not fit together."""
     C, series = len(roles.target), len(stored["names"])
-    named = (*roles.numbers, *roles.static)
+    named = (*roles.numbers, *roles.static, *(name for name in (roles.time, roles.series) if name is not None))
     counts = (sizes.hidden_size, sizes.outputs, stored["context"], features.leads, features.season)
     fits = (
         all(type(count) is int and 0 < count < 2**31 for count in counts)
         and model.num_layers <= len(tensors)  # before they are made
         and type(sizes.dropout) is float
-        and (stored["coverage"] is None or 0 <= stored["coverage"] <= 1)
+        and (stored["coverage"] is None or (type(stored["coverage"]) is float and 0 <= stored["coverage"] <= 1))
+        and C > 0
         and all(isinstance(name, str) for name in named)
-        and all(isinstance(name, (str, type(None))) for name in (roles.time, roles.series))
+        and len(set(named)) == len(named)
         and (roles.time is None) == (stored["frequency"] is None)
-        and all(name is None or isinstance(name, (str, int)) or np.isfinite(name) for name in stored["names"])
+        and isinstance(stored["names"], list)
+        and all(name is None or isinstance(name, (str, int, float)) for name in stored["names"])
         and type(features.flags) is bool
         and features.leads == (model.horizon if model.strategy == "direct" else 1)
         and features.reference in REFERENCES
-        and set(features.calendar) <= set(CYCLES)
+        and (features.season > 1 or features.reference in ("mean", "last"))
         and [fact.name for fact in features.facts] == list(roles.static)
         and all(_is_sound(fact) for fact in features.facts)
         and sizes.outputs == (len(levels_of(model)) if model.loss == "pinball" else 1)
         and tensors["shifts"].shape == (model.horizon, C, len(levels_of(model)))
         and all(tensors[f"scale.{name}"].shape == (series, C) for name in ("mean", "size"))
+        and all(tensors[name].dtype == np.float64 for name in ("shifts", "scale.mean", "scale.size"))
         and bool((tensors["scale.size"] > 0).all())
         and all(
             standard.mean.shape == standard.spread.shape == (len(names),)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
+from throughtime.errors import short
 from throughtime.series.frequency import Frequency
 from throughtime.series.times import TimeForm
 
@@ -32,7 +33,7 @@ class Roles:
 
 def called(name: Any) -> str:
     """What a series is called in messages."""
-    return "the series" if name is None else f"the series {name!r}"
+    return "the series" if name is None else f"the series {short(name)}"
 
 
 def how_many(number: int, noun: str) -> str:

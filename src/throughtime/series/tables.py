@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError, ParameterError, known
+from throughtime.errors import DataError, DataTypeError, ParameterError, known, short
 from throughtime.series.frequency import Frequency, check_order, check_regular, infer
 from throughtime.series.panel import Panel, Roles, Series, called
 from throughtime.series.times import Zoned, read_times
@@ -179,7 +179,7 @@ def roles_of(
     used = (*named.numbers, *named.static, *single)
     for name in used:
         if name not in columns:
-            raise DataError(f"there is no column {name!r}; the columns are {known(columns)}")
+            raise DataError(f"there is no column {short(name)}; the columns are {known(columns)}")
     twice = sorted({name for name in used if used.count(name) > 1})
     if twice:
         raise ParameterError(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError, ParameterError, known
+from throughtime.errors import DataError, DataTypeError, ParameterError, known, short
 from throughtime.learner import Learner
 from throughtime.series import conformal
 from throughtime.series.backtest import judge
@@ -205,12 +205,13 @@ class TrainedForecaster(Learner):
             panel = panel_of_arrays(data)
             if len(panel.roles.target) != len(roles.target) or roles.numbers != roles.target or roles.static:
                 raise DataError(
-                    f"the model learned the columns {known((*roles.numbers, *roles.static))}, got arrays of "
+                    f"the model learned the columns {known((*roles.numbers, *roles.static)[:10])}, got arrays of "
                     f"{how_many(len(panel.roles.target), 'column')}"
                 )
             if self.fitted_.features.calendar:
                 raise DataError(
-                    f"the model reads the calendar in column {roles.time!r}, which arrays do not have; give a table"
+                    f"the model reads the calendar in column {short(roles.time)}, which arrays do not have; "
+                    "give a table"
                 )
             return replace(panel, roles=roles)
         wanted = {name: getattr(roles, name) for name in ("target", "past", "future", "static", "time", "series")}
@@ -235,8 +236,9 @@ class TrainedForecaster(Learner):
             missing = self.horizon - int(known_steps.sum())
             if missing:
                 raise DataError(
-                    f"column {name!r} is known ahead, but of the {how_many(self.horizon, 'step')} after the end of "
-                    f"{series.called} {missing} {are(missing)} missing; give rows for them, with the target left empty"
+                    f"column {short(name)} is known ahead, but of the {how_many(self.horizon, 'step')} after the end "
+                    f"of {series.called} {missing} {are(missing)} missing; give rows for them, with the target left "
+                    "empty"
                 )
 
     def _reader(self) -> Reader:
@@ -298,7 +300,7 @@ class TrainedForecaster(Learner):
             raise DataError(f"there is no series {series!r}; there are {known(map(str, [s.name for s in panel][:10]))}")
         targets = panel.roles.target
         if column is not None and column not in targets:
-            raise ParameterError(f"column must be one of {known(targets)}, got {column!r}")
+            raise ParameterError(f"column must be one of {known(targets[:10])}, got {column!r}")
         place = 0 if column is None else targets.index(column)
         only = replace(panel, series=chosen)
         points, quantiles = self.forecast_panel(only, of_fit=data is None)

@@ -13,9 +13,9 @@ from throughtime.cells import Cell
 from throughtime.engine import make as make_engine
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import seed_of
-from throughtime.errors import CellError, ModelFileError
-from throughtime.estimator import cell_and_parameters, cell_to_json, parameters_to_json, resolve_cell
-from throughtime.files import Tensors
+from throughtime.errors import ModelFileError, short
+from throughtime.estimator import cell_and_parameters, cell_to_json, named_parameters, weights_of
+from throughtime.files import Tensors, opening
 from throughtime.network import Network
 from throughtime.parameters import PARAMETERS
 from throughtime.text.learning import network
@@ -81,42 +81,40 @@ def unpack(
         If the model's cell is not known, or is another one of the same name.
     """
     make_engine(engine)
-    try:
-        named = {**parameters_to_json(kind().get_params()), **metadata["parameters"]}
-        cell, parameters = cell_and_parameters({**metadata, "parameters": named}, cells)
-        stored = dict(metadata["fitted"])
-        seed, start = stored.pop("seed"), stored.pop("start")
-        sizes = Sizes(**stored)
-        if not all(type(number) is int for name, number in metadata["fitted"].items() if name != "dropout"):
-            raise TypeError("sizes, seed and start must be integers")
-        if type(sizes.dropout) is not float:
-            raise TypeError("dropout must be a number")
-        for name, value in stored.items():
-            PARAMETERS[name].check(name, value)
-            if parameters.get(name) not in (None, value):
-                raise ModelFileError(f"the model file is damaged: {name} is {value} and {parameters[name]}")
-        seed_of(seed)
-        model = kind(**parameters, engine=engine, random_state=seed)
-        model.check_parameters()
-        vocabulary = from_json(metadata["vocabulary"])
-        baseline = _baseline(metadata.get("baseline"))
-        documents = tensors.get(DOCUMENTS)
-        if documents is not None and (documents.ndim != 1 or documents.dtype != np.uint64 or not vocabulary.ends):
-            raise ModelFileError("the model file is damaged: it has no list of documents")
-        weights = {
-            name: tensor for name, tensor in tensors.items() if not name.startswith("history.") and name != DOCUMENTS
-        }
-        if resolve_cell(model.cell, model.activation) != cell:
-            raise ModelFileError(f"the model file is damaged: it names the cells {model.cell!r} and {cell.name!r}")
-        fits = sizes.num_layers <= len(weights) and 0 <= start < len(vocabulary) and model.level == vocabulary.level
-        if not fits:
-            raise ModelFileError("the model file is damaged: its sizes do not fit together")
-        net = network(model, cell, len(vocabulary), sizes, engine=engine, parameters=weights)
-        history = History.from_arrays(len(vocabulary), tensors)
-    except (CellError, ModelFileError):
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {error}") from error
+    with opening():
+        return _unpacked(kind, tensors, metadata, cells, engine)
+
+
+def _unpacked(
+    kind: type[Model], tensors: Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
+) -> tuple[Model, Fitted]:
+    named = named_parameters(kind, metadata)
+    cell, parameters = cell_and_parameters(metadata["cell"], named, cells)
+    stored = dict(metadata["fitted"])
+    seed, start = stored.pop("seed"), stored.pop("start")
+    sizes = Sizes(**stored)
+    if not all(type(number) is int for name, number in metadata["fitted"].items() if name != "dropout"):
+        raise TypeError("sizes, seed and start must be integers")
+    if type(sizes.dropout) is not float:
+        raise TypeError("dropout must be a number")
+    for name, value in stored.items():
+        PARAMETERS[name].check(name, value)
+        if parameters[name] not in (None, value):
+            raise ModelFileError(f"the model file is damaged: {name} is {value} and {short(parameters[name])}")
+    seed_of(seed)
+    model = kind(**parameters, engine=engine, random_state=seed)
+    model.check_parameters()
+    vocabulary = from_json(metadata["vocabulary"])
+    documents = tensors.get(DOCUMENTS)
+    if documents is not None and (documents.ndim != 1 or documents.dtype != np.uint64 or not vocabulary.ends):
+        raise ModelFileError("the model file is damaged: it has no list of documents")
+    weights = weights_of(tensors, ("history.", DOCUMENTS))
+    fits = sizes.num_layers <= len(weights) and 0 <= start < len(vocabulary) and model.level == vocabulary.level
+    if not fits:
+        raise ModelFileError("the model file is damaged: its sizes do not fit together")
+    net = network(model, cell, len(vocabulary), sizes, engine=engine, parameters=weights)
+    history = History.from_arrays(len(vocabulary), tensors)
+    baseline = _baseline(metadata.get("baseline"))
     fitted = Fitted(net, cell, named, vocabulary, history, seed, sizes, start, baseline, documents)
     return model, fitted
 

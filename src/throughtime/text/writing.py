@@ -10,7 +10,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array, NetworkState, Sampling
 from throughtime.engine.random import Key
-from throughtime.errors import ParameterError
+from throughtime.errors import NonFiniteLoss, ParameterError
 from throughtime.network import Network
 from throughtime.text.vocabularies import Text, Vocabulary
 
@@ -183,6 +183,8 @@ def beam_search(
     ended: list[tuple[Array, float]] = []
     for _ in range(length):
         adjusted = sampling.adjusted(outputs, np.concatenate([read, written])) if sampling.adjusts else outputs
+        if not np.isfinite(outputs).all():
+            raise NonFiniteLoss("the network's outputs are not finite numbers; its weights are of no use")
         totals = (scores[:, None] + log_softmax(adjusted)).ravel()  # [B * K]
         best = np.argsort(-totals, kind="stable")[:beams]
         best = best[totals[best] > -np.inf]

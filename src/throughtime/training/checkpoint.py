@@ -6,13 +6,13 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 from throughtime import files
 from throughtime.engine.protocol import Array
-from throughtime.errors import ModelFileError, OutputError, ParameterError
-from throughtime.optimizers.schedules import Schedule
+from throughtime.errors import ModelFileError, OutputError, ParameterError, known, short
 from throughtime.training.callbacks import Callback
 from throughtime.training.loop import Plan, Training
 from throughtime.training.progress import say
@@ -106,10 +106,16 @@ class Checkpoint:
         Raises
         ------
         ModelFileError
-            If this is the checkpoint of another network or optimizer.
+            If this is the checkpoint of another network, optimizer or history.
         """
-        if not all(part.fits(training.network, training.optimizer) for part in (self.now, *self.snapshots)):
-            raise ModelFileError("the state of the training in the model file does not fit its network and optimizer")
+        history, parts = training.history, (*self.snapshots, self.now)
+        done = [(part.step, part.validations) for part in parts]
+        rising = all(steps <= then and scored <= by for (steps, scored), (then, by) in pairwise(done))
+        told = done[-1] == (len(history.loss), len(history.validation_loss))
+        if not (rising and told and all(part.fits(training.network, training.optimizer) for part in parts)):
+            raise ModelFileError(
+                "the state of its training does not fit the network, the optimizer or the history of the model"
+            )
         training.stopped = self.stopped
         training.resume(self.now, self.snapshots)
 
@@ -122,7 +128,8 @@ class Checkpoint:
             return replace(self, plan=plan)
         steps = plan.max_steps if not self.finished else self.now.step
         more = max(1, round(asked.more_epochs * steps_per_epoch))
-        plan = replace(plan, max_steps=steps + more, patient_from=self.now.validations)
+        patient_from = self.now.validations if self.finished else plan.patient_from
+        plan = replace(plan, max_steps=steps + more, patient_from=patient_from)
         return replace(self, plan=plan, stopped=None)
 
     def to_file(self) -> tuple[files.Tensors, dict[str, Any]]:
@@ -130,9 +137,8 @@ class Checkpoint:
         now = {name: array for name, array in self.now.to_arrays().items() if not name.startswith("weights.")}
         parts = [("now", now), *((f"past{place}", past.to_arrays()) for place, past in enumerate(self.snapshots))]
         tensors = {f"{PREFIX}{part}.{name}": array for part, arrays in parts for name, array in arrays.items()}
-        plan = {name: value for name, value in vars(self.plan).items() if name not in ("schedule", "guard")}
         return tensors, {
-            "plan": plan,
+            "plan": {name: getattr(self.plan, name) for name in PLANNED},
             "data": self.data,
             "now": self.now.counts,
             "past": [past.counts for past in self.snapshots],
@@ -141,7 +147,11 @@ class Checkpoint:
 
     @classmethod
     def from_file(
-        cls, tensors: Mapping[str, Array], metadata: Mapping[str, Any], weights: Mapping[str, Array], schedule: Schedule
+        cls,
+        tensors: Mapping[str, Array],
+        metadata: Mapping[str, Any],
+        weights: Mapping[str, Array],
+        decided: Mapping[str, Any],
     ) -> Checkpoint:
         """What ``to_file`` gave.
 
@@ -150,46 +160,77 @@ class Checkpoint:
         tensors : those of the training, with the prefix
         metadata : mapping
         weights : those of the model
-        schedule : Schedule
-            That of the model's parameters.
+        decided : mapping
+            What of the plan follows from the parameters of the model, by name.
 
         Raises
         ------
         ModelFileError
             If it is anything else.
         """
-        try:
-            parts: dict[str, dict[str, Array]] = {}
-            for full, tensor in tensors.items():
-                part, _, name = full.removeprefix(PREFIX).partition(".")
-                parts.setdefault(part, {})[name] = tensor
-            now = parts.pop("now", {}) | {f"weights.{name}": w for name, w in weights.items()}
-            past = [parts.pop(f"past{place}") for place in range(len(metadata["past"]))]
-            if parts:
-                raise ValueError("it has tensors of no snapshot")
-            plan = Plan(**{**metadata["plan"], "schedule": schedule})
-            _check_plan(plan)
-            data, stopped = metadata["data"], metadata["stopped"]
-            if (
-                not isinstance(data, str)
-                or not re.fullmatch("[0-9a-f]{32}", data)
-                or not isinstance(stopped, str | None)
-            ):
-                raise ValueError("its data or its end is not told")
-            snapshots = tuple(map(Snapshot.from_arrays, metadata["past"], past))
-            return cls(plan, data, Snapshot.from_arrays(metadata["now"], now), snapshots, stopped)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"the model file is damaged: its training is not told: {error}") from error
+        with files.opening():
+            return cls._unpacked(tensors, metadata, weights, decided)
+
+    @classmethod
+    def _unpacked(
+        cls,
+        tensors: Mapping[str, Array],
+        metadata: Mapping[str, Any],
+        weights: Mapping[str, Array],
+        decided: Mapping[str, Any],
+    ) -> Checkpoint:
+        parts: dict[str, dict[str, Array]] = {}
+        for full, tensor in tensors.items():
+            part, _, name = full.removeprefix(PREFIX).partition(".")
+            parts.setdefault(part, {})[name] = tensor
+        now = parts.pop("now", {}) | {f"weights.{name}": w for name, w in weights.items()}
+        past = [parts.pop(f"past{place}") for place in range(len(metadata["past"]))]
+        if parts:
+            raise ModelFileError(f"the model file is damaged: its training has parts called {known(sorted(parts)[:5])}")
+        snapshots = tuple(map(Snapshot.from_arrays, metadata["past"], past))
+        found = cls(
+            plan=_plan(metadata["plan"], decided),
+            data=metadata["data"],
+            now=Snapshot.from_arrays(metadata["now"], now),
+            snapshots=snapshots,
+            stopped=metadata["stopped"],
+        )
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Raises :class:`ModelFileError` where the values of a file make no sense."""
+        plan, stopped = self.plan, self.stopped
+        whole = [plan.max_steps, *([] if plan.validate_every is None else [plan.validate_every])]
+        sound = (
+            all(type(number) is int and 0 < number < 2**63 for number in whole)
+            and type(plan.learning_rate) is float
+            and plan.learning_rate > 0
+            and type(plan.patient_from) is int
+            and 0 <= plan.patient_from <= min(part.validations for part in (*self.snapshots, self.now))
+            and isinstance(self.data, str)
+            and re.fullmatch("[0-9a-f]{32}", self.data)
+            and (stopped is None or (isinstance(stopped, str) and len(stopped) < 300 and stopped.isprintable()))
+        )
+        if not sound:
+            raise ModelFileError("the model file is damaged: its training makes no sense")
 
 
-def _check_plan(plan: Plan) -> None:
-    whole = (plan.max_steps, plan.bptt_truncate, plan.validate_every, plan.patience)
-    if not all(number is None or (type(number) is int and 0 < number < 2**63) for number in whole):
-        raise ValueError("its plan has steps that are no numbers")
-    if plan.max_steps is None or type(plan.seed) is not int or type(plan.patient_from) is not int:
-        raise ValueError("its plan has no length, or no seed")
-    if not (_is_number(plan.learning_rate) and plan.learning_rate > 0 and 0 <= plan.averaging <= 1):
-        raise ValueError("its plan has no learning rate")
+PLANNED = tuple(field.name for field in fields(Plan) if field.name not in ("schedule", "guard"))
+"""What a file has of a plan: not the schedule, which is among the parameters, nor the clock."""
+
+
+def _plan(stored: Mapping[str, Any], decided: Mapping[str, Any]) -> Plan:
+    """The plan that a file tells, where it is that of its parameters."""
+    if stored.keys() != set(PLANNED):
+        raise ModelFileError("the model file is damaged: it does not tell the plan of its training")
+    for name in decided.keys() & stored.keys():
+        if stored[name] != decided[name]:
+            raise ModelFileError(
+                f"the model file is damaged: {name} is {short(stored[name])} in its training, and "
+                f"{short(decided[name])} in its parameters"
+            )
+    return Plan(**{**stored, **decided})
 
 
 class ModelCheckpoint(Callback):

@@ -107,17 +107,26 @@ class History:
         KeyError, TypeError, ValueError
             If it is anything else.
         """
+        arrays = {f"history.{name}": np.zeros(0) for name in _SINCE_2} | arrays
         names = [name for name, value in vars(cls(symbols)).items() if isinstance(value, list)]
-        lists = {name: arrays[f"history.{name}"].tolist() for name in names if name not in _SINCE_2}
-        for name in _SINCE_2:
-            lists[name] = arrays.get(f"history.{name}", np.zeros(0)).tolist()
+        lists: dict[str, list[Any]] = {name: _numbers(arrays[f"history.{name}"]) for name in names}
         for name in ("validation_steps", *_SINCE_2):
+            if not all(step.is_integer() and 0 <= step < 2**53 for step in lists[name]):
+                raise ValueError("the history has steps that are no whole numbers")
             lists[name] = [int(step) for step in lists[name]]
         history = cls(symbols, **lists, unit=unit)
         of_steps = {len(history.loss), len(history.learning_rate), len(history.gradient_norm)}
         of_validations = {len(history.validation_steps), len(history.validation_loss)}
         if len(history.rollback_steps) != len(history.rollback_to):
             raise ValueError("the lists of blow-ups are of different lengths")
-        if len(of_steps) > 1 or len(of_validations) > 1 or any(np.ndim(value) != 1 for value in lists.values()):
+        if len(of_steps) > 1 or len(of_validations) > 1:
             raise ValueError("the lists of the history are of different lengths")
         return history
+
+
+def _numbers(array: npt.NDArray[Any]) -> list[float]:
+    """A list of the history; raises :class:`ValueError` if the array is none."""
+    if array.ndim != 1 or array.dtype != np.float64:
+        raise ValueError("the history has lists that are no lists of float64 numbers")
+    numbers: list[float] = array.tolist()
+    return numbers

@@ -250,7 +250,7 @@ class Training:
         self._go_to(good)
         self.snapshots = [good]
         self.trouble = reason
-        if step == good.step or times == blow_up.MOST_OFTEN:  # the first: it is not the learning rate's fault
+        if step == good.step or times >= blow_up.MOST_OFTEN:  # the first: it is not the learning rate's fault
             self.stopped = reason
             rate = self.plan.learning_rate * blow_up.SLOWER**times
             slower = f", with the learning rate halved {times} times, to {rate:.3g}" if times else ""

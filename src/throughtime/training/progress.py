@@ -103,7 +103,7 @@ class Progress(Callback):
 
     def _say(self, text: str) -> None:
         if self._bar is not None:
-            self._console.print(text)
+            self._console.print(printable(text))
         else:
             say(text)
 
@@ -131,9 +131,12 @@ def _shows_bars(console: Any) -> bool:
 
 
 def say(text: str) -> None:
-    """A line on standard error. Where nobody reads it any more, work goes on in silence."""
+    """A line on standard error. Where nobody reads it any more, work goes on in silence.
+
+    A terminal gets it without control characters, which names in a model file may have.
+    """
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 (said to the user, not written to a result)
+        print(printable(text) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)  # noqa: T201 (said to the user, not written to a result)
     except BrokenPipeError:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 (it takes the place of standard error to the end)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from throughtime.engine.protocol import Array, NetworkState
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
@@ -69,26 +71,35 @@ class Snapshot:
         KeyError, TypeError, ValueError
             If it is anything else.
         """
-        if counts.keys() != set(COUNTS) or not all(type(count) is int and count >= 0 for count in counts.values()):
+        whole = all(type(count) is int and 0 <= count < 2**63 for count in counts.values())
+        if counts.keys() != set(COUNTS) or not whole:
             raise ValueError("the counts of a training are no numbers")
         flat: dict[str, Any] = {"weights": {}, "total": {}, "best": {}}
         nested: dict[str, Any] = {"slots": {}, "state": {}}
-        for full, array in sorted(arrays.items()):  # the parts of a name in their order
+        for full in sorted(arrays, key=lambda full: (len(full.partition(".")[0]), full)):  # slots2 before slots10
             kind, _, name = full.partition(".")
+            array = arrays[full]
             if kind in flat:
                 flat[kind][name] = array
             else:
                 parts = nested[kind.rstrip("0123456789")]
                 parts[name] = (*parts.get(name, ()), array)
-        return cls(**{**counts, **flat, **nested})
+        found = cls(**{**counts, **flat, **nested})
+        if found.to_arrays().keys() != arrays.keys():
+            raise ValueError("the arrays of a training are not numbered one after another")
+        return found
 
     def fits(self, network: Network, optimizer: Optimizer) -> bool:
         """Whether it is one of a training of this network with this optimizer."""
+        dtype = network.engine.dtype
         shapes = {name: w.shape for name, w in network.parameters.items()}
         states = {name: list(sizes) for name, sizes in network.body.states().items()}
         kept = [self.weights, *(part for part in (self.total, self.best) if part)]
+        nested = [part for parts in (*self.slots.values(), *self.state.values()) for part in parts]
         return (
             all({name: w.shape for name, w in part.items()} == shapes for part in kept)
+            and all(part.dtype == dtype for part in (*self.weights.values(), *self.best.values(), *nested))
+            and all(part.dtype == np.float64 for part in self.total.values())
             and self.slots.keys() <= shapes.keys()
             and all(len(parts) == len(optimizer.rule.slots) for parts in self.slots.values())
             and all(part.shape == shapes[name] for name, parts in self.slots.items() for part in parts)

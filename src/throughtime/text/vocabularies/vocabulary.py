@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, UnknownSymbol
+from throughtime.errors import DataError, ParameterError, UnknownSymbol, short
 from throughtime.text.blocks import Text, Texts
 
 Unknown = Literal["error", "skip"]
@@ -186,7 +186,7 @@ class Vocabulary(ABC):
         if not found:
             raise UnknownSymbol(
                 f"{symbol!r} is no symbol that the model knows; expected one {self.called}, such as "
-                f"{', '.join(map(repr, self.known[:3]))}; classes_ has them all"
+                f"{', '.join(map(short, self.known[:3]))}; classes_ has them all"
             )
         return found
 
