@@ -7,14 +7,11 @@ from collections.abc import Sequence
 STREAK = 10
 """So many steps one after the other must be far too bad: a single one may be the fault of its data."""
 
-RANGE = 100
-"""Steps whose losses are the running range."""
-
 FAR = 2.0
-"""So many times the worst loss of the running range, and of the beginning, is far too bad."""
+"""So many times what the weights that it began with cost is far too bad."""
 
-VERY_FAR = 100.0
-"""The same, where too few steps were done to know a range."""
+PROBED = 10
+"""That is the worst of so many batches."""
 
 SLOWER = 0.5
 """What the learning rate is multiplied by after each time."""
@@ -23,17 +20,16 @@ MOST_OFTEN = 10
 """A training that has gone back so often ends at the next time."""
 
 
-def is_far_off(losses: Sequence[float], chance: float | None) -> bool:
-    """Whether the last ten losses are all far above what was seen before them.
+def is_far_off(losses: Sequence[float], worst: float, since: int = 0) -> bool:
+    """Whether the last ten losses are all far above what a network costs that has learned nothing.
+
+    A training may be worse for a while than it was before, as on another kind of data, but not worse than at first.
 
     Parameters
     ----------
     losses : of all steps so far
-    chance : what guessing at random costs, where that is known
+    worst : what the weights cost that the training began with: log K where one of K answers is guessed
+    since : int, default 0
+        The step from which on the losses are those of these data.
     """
-    recent = losses[-STREAK:]
-    if len(losses) <= STREAK or recent[0] <= FAR * losses[-STREAK - 1]:  # nearly always
-        return False
-    before = [*losses[: min(STREAK, len(losses) - STREAK)], *losses[-STREAK - RANGE : -STREAK]]
-    known = chance is not None or len(losses) >= 2 * STREAK
-    return min(recent) > (FAR if known else VERY_FAR) * max(*before, chance or 0.0)
+    return len(losses) >= since + STREAK and losses[-STREAK] > FAR * worst and min(losses[-STREAK:]) > FAR * worst

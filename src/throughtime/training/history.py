@@ -12,7 +12,7 @@ import numpy.typing as npt
 SMOOTHING = 0.999
 """The character-RNN scripts' ``smooth_loss = smooth_loss * 0.999 + loss * 0.001``."""
 
-_SINCE_2 = ("rollback_steps", "rollback_to")
+_SINCE_2 = ("rollback_steps", "rollback_to", "beginning")
 """What files of format 1 do not have."""
 
 
@@ -36,6 +36,8 @@ class History:
     rollback_steps, rollback_to : list of int
         After how many steps the training blew up, and to which it went back; it went on with half the learning rate.
         The other lists hold what was kept.
+    beginning : list of float
+        What the first batches cost with the weights that the training began with, where numbers are predicted.
     unit : str, default "nats per symbol"
         Of the losses.
     """
@@ -48,6 +50,7 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     rollback_steps: list[int] = field(default_factory=list)
     rollback_to: list[int] = field(default_factory=list)
+    beginning: list[float] = field(default_factory=list)
     unit: str = "nats per symbol"
 
     def __repr__(self) -> str:
@@ -62,6 +65,11 @@ class History:
     def chance(self) -> float | None:
         """What guessing at random costs, log K; None where numbers are predicted."""
         return math.log(self.symbols) if self.symbols else None
+
+    @property
+    def worst(self) -> float:
+        """What a network costs that has learned nothing."""
+        return max(self.beginning, default=math.inf) if self.chance is None else self.chance
 
     def cut(self, steps: int, validations: int) -> None:
         """Forgets what came after so many steps and validations."""
@@ -110,7 +118,7 @@ class History:
         arrays = {f"history.{name}": np.zeros(0) for name in _SINCE_2} | arrays
         names = [name for name, value in vars(cls(symbols)).items() if isinstance(value, list)]
         lists: dict[str, list[Any]] = {name: _numbers(arrays[f"history.{name}"]) for name in names}
-        for name in ("validation_steps", *_SINCE_2):
+        for name in ("validation_steps", "rollback_steps", "rollback_to"):
             if not all(step.is_integer() and 0 <= step < 2**53 for step in lists[name]):
                 raise ValueError("the history has steps that are no whole numbers")
             lists[name] = [int(step) for step in lists[name]]

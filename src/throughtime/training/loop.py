@@ -46,6 +46,8 @@ class Plan:
     averaging: float = 0.0
     patient_from: int = 0
     """How many validations there were when the patience began."""
+    judged_from: int = 0
+    """How many steps there were when the data were others."""
 
     @property
     def averaged_steps(self) -> int:
@@ -78,7 +80,7 @@ def nowhere(path: Any, **options: Any) -> NoReturn:
 class Training:
     """One training of a network.
 
-    A loss, gradient or weight that is not finite, or losses far above all that was seen before (see
+    A loss, gradient, weight or running value that is not finite, or losses far above those that it began with (see
     :mod:`throughtime.training.blow_up`), are a blow-up: the training goes back to where it was one or two snapshots
     ago, and on from there with half the learning rate.
 
@@ -188,6 +190,8 @@ class Training:
         if any(len(part) != source.rows for parts in self._state.values() for part in parts) or not self._state:
             self._state = self.network.initial_state(source.rows)
         chunks = source.endless(plan.seed, self.step)
+        if self.step == self.plan.judged_from and self.history.chance is None:
+            self._probe(source)
         trouble = self._score_if_due()  # a checkpoint may be from just before
         while True:
             if trouble is not None:
@@ -198,7 +202,9 @@ class Training:
             if self.step >= plan.max_steps or self.stopped:
                 return
             if self.step % SNAPSHOT_EVERY == 0 and not (self.snapshots and self.snapshots[-1].step == self.step):
-                self.snapshots = [*self.snapshots[-1:], self.snapshot()]
+                trouble = self._take_snapshot()
+                if trouble is not None:
+                    continue
             group = list(islice(chunks, self._group_size(engine.steps_per_call)))
             self.between_steps = False
             results, self._state = engine.train_steps(self, group, self._state, self.step)
@@ -207,6 +213,21 @@ class Training:
             if trouble is None:
                 self._end_of_step()
                 trouble = self._score_if_due()
+
+    def _probe(self, source: Endless) -> None:
+        """Notes what the weights cost that it begins with."""
+        self.history.beginning.clear()
+        for chunk in islice(source.endless(self.plan.seed, self.step), blow_up.PROBED):
+            loss, _ = self.network.loss(chunk.batch, restart(self._state, np.ones(source.rows, bool)))
+            self.history.beginning.append(loss)
+
+    def _take_snapshot(self) -> str | None:
+        """Remembers the training as it is; returns what is wrong where a running value is no number."""
+        found = self.snapshot()
+        if not all(np.isfinite(slot).all() for slots in found.slots.values() for slot in slots):
+            return f"after step {self.step:,} the running values of the optimizer were not finite"
+        self.snapshots = [*self.snapshots[-1:], found]
+        return None
 
     def _end_of_step(self) -> None:
         plan = self.plan
@@ -321,8 +342,10 @@ class Training:
             history.learning_rate.append(result.learning_rate)
             if not result.sound:
                 return f"after step {self.step:,} the weights were not finite"
-            if blow_up.is_far_off(history.loss, history.chance):
-                return f"the loss rose to {result.loss:.3g} up to step {self.step:,}, far above all before"
+            if blow_up.is_far_off(history.loss, history.worst, self.plan.judged_from):
+                return (
+                    f"the loss rose to {result.loss:.3g} by step {self.step:,}, far above {history.worst:.3g} at first"
+                )
         return None
 
     def _add_weights(self) -> None:
