@@ -71,4 +71,6 @@ def test_more_time_is_never_fewer_steps(situation, seconds, factor):
 @thorough
 @given(SITUATIONS, st.integers(1, 10**5))
 def test_more_steps_never_take_less_time(situation, steps):
+    """Apart from scoring, which is a little rarer now and then where there are more steps."""
+    situation = {**situation, "validation_symbols": 0}
     assert duration(steps=steps, **situation).seconds <= duration(steps=steps + 1, **situation).seconds

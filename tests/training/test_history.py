@@ -52,9 +52,10 @@ def test_the_training_loss_is_the_mean_of_the_last_hundred(losses, expected):
 
 
 def test_as_arrays_and_back():
-    history = History(4, [1.0, 0.5], [0.1, 0.05], [2.0, 3.0], [2], [0.75], [9], [1])
+    history = History(4, [1.0, 0.5], [0.1, 0.05], [2.0, 3.0], [2], [0.75], [9], [1], [1.5])
     arrays = history.to_arrays()
     assert sorted(arrays) == [
+        "history.beginning",
         "history.gradient_norm",
         "history.learning_rate",
         "history.loss",
