@@ -119,7 +119,7 @@ class Learner(Estimator):
                 f"{self.data_}, and theirs was {found.checkpoint.data}; give the same data, or say that new ones are "
                 "meant (new_data=True)"
             )
-        return found
+        return found if self.data_ == found.checkpoint.data else replace(found, checkpoint=found.checkpoint.elsewhere())
 
     def _run(
         self,
@@ -132,6 +132,7 @@ class Learner(Estimator):
     ) -> None:
         """Trains as planned; ``progress`` shows it, unless nothing is to be said."""
         given, network = self.get_params(), self.network_
+        vars(self).pop("_stored", None)
         self.training_ = Training(
             network,
             optimizer,
@@ -142,7 +143,7 @@ class Learner(Estimator):
             save=self.save,
         )
         if before is not None:
-            before.checkpoint.put_into(self.training_)
+            before.checkpoint.put_into(self.training_, source.rows)
         self.training_.run(source)
 
     def _tell_fitted(self) -> None:
@@ -264,7 +265,7 @@ class GoingOn:
 
     def plan(self, steps_per_epoch: int) -> tuple[GoingOn, str]:
         """The same with the plan that is asked for, and how it is said."""
-        checkpoint = self.checkpoint.further(self.asked, steps_per_epoch)
+        checkpoint = self.checkpoint.further(self.asked, steps_per_epoch, len(self.fitted.history.rollback_steps))
         done, path = steps_in_words(checkpoint.now.step), str(self.asked.path)
         said = f"going on from {path}, after {done} of {checkpoint.plan.max_steps:,}"
         if checkpoint.finished:

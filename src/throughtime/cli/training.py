@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,11 +83,11 @@ def learn(
     notes = {"command": {"name": job.command, "options": dict(job.options)}}
     read = [name if name == "-" else str(Path(name).resolve()) for name in job.data]
     checkpoint = ModelCheckpoint(path, every, on_error=on_error, notes=notes, meanwhile={"data": read})
-    checkpoint.lock()
+    checkpoint.lock.acquire()
     before = model.callbacks
     model.set_params(callbacks=[_Naming(model, job.columns), checkpoint, *before])
     try:
-        with interruptible(model):
+        with interruptible(model, checkpoint):
             job.fit(resume)
     except NonFiniteLoss:
         model.save(path, notes=notes)
@@ -94,12 +95,13 @@ def learn(
         raise
     except KeyboardInterrupt:
         run: Training | None = vars(model).get("training_")
-        if run is not None and run.between_steps and not run.completed:
+        if run is not None and run.between_steps and not checkpoint.done:
             checkpoint.save(run)
-            complain(f"saved after {steps_in_words(run.step)}; `throughtime resume {path}` goes on from there")
+            command = shlex.join(["throughtime", "resume", str(path)])
+            complain(f"saved after {steps_in_words(run.step)}; `{command}` goes on from there")
         raise
     finally:
-        checkpoint.unlock()
+        checkpoint.lock.release()
         model.set_params(callbacks=before)
 
 
@@ -117,7 +119,7 @@ def the_one(data: Sequence[str]) -> Path:
 
 
 @contextlib.contextmanager
-def interruptible(model: Any) -> Iterator[None]:
+def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
     """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -134,6 +136,7 @@ def interruptible(model: Any) -> Iterator[None]:
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h\n")  # a bar hides the cursor
             sys.stderr.flush()
+        checkpoint.lock.abandon()
         os._exit(128 + number)
 
     handled: list[int] = []

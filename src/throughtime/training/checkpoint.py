@@ -14,7 +14,7 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import ModelFileError, OutputError, ParameterError
 from throughtime.optimizers.schedules import Schedule
 from throughtime.training.callbacks import Callback
-from throughtime.training.loop import Plan, Training
+from throughtime.training.loop import SNAPSHOT_EVERY, Plan, Training
 from throughtime.training.progress import say
 from throughtime.training.snapshot import Snapshot
 
@@ -98,32 +98,56 @@ class Checkpoint:
         """That of a training between two steps."""
         now = training.snapshot()
         found = cls(training.plan, data, now, tuple(training.snapshots), training.stopped)
-        return replace(found, snapshots=()) if found.finished else found
+        return replace(found, snapshots=()) if found.finished and training.ended else found
 
-    def put_into(self, training: Training) -> None:
-        """Lets a training go on from here.
+    def put_into(self, training: Training, rows: int) -> None:
+        """Lets a training go on from here, with batches of so many rows.
 
         Raises
         ------
         ModelFileError
             If this is the checkpoint of another network or optimizer.
         """
-        if not all(part.fits(training.network, training.optimizer) for part in (self.now, *self.snapshots)):
+        if not all(part.fits(training.network, training.optimizer, rows) for part in (self.now, *self.snapshots)):
             raise ModelFileError("the state of the training in the model file does not fit its network and optimizer")
+        history = training.history
+        told = len(history.loss) == self.now.step and len(history.validation_loss) >= self.now.validations
+        if not told or len(history.rollback_steps) < self.plan.halved_from:
+            raise ModelFileError("the state of the training in the model file does not fit its history")
         training.stopped = self.stopped
         training.resume(self.now, self.snapshots)
 
-    def further(self, asked: Resume, steps_per_epoch: int) -> Checkpoint:
-        """The same with a longer plan, or another learning rate."""
+    def elsewhere(self) -> Checkpoint:
+        """The same for other data: without what the rows carry on, and without scores to compare new ones with."""
+
+        def moved(part: Snapshot) -> Snapshot:
+            return replace(part, state={}, validations=0, best={})
+
+        plan = replace(self.plan, patient_from=0)
+        return replace(self, plan=plan, now=moved(self.now), snapshots=tuple(map(moved, self.snapshots)))
+
+    def further(self, asked: Resume, steps_per_epoch: int, rollbacks: int) -> Checkpoint:
+        """The same with a longer plan, or another learning rate, where there were so many blow-ups.
+
+        With a longer plan the patience begins anew, and so does the mean of the last weights.
+        """
         plan = self.plan
         if asked.learning_rate is not None:
-            plan = replace(plan, learning_rate=float(asked.learning_rate))
+            plan = replace(plan, learning_rate=float(asked.learning_rate), halved_from=rollbacks)
         if not asked.more_epochs:
             return replace(self, plan=plan)
-        steps = plan.max_steps if not self.finished else self.now.step
+
+        def longer(part: Snapshot) -> Snapshot:
+            return replace(part, total={}, averaged=0)
+
+        now, steps = longer(self.now), plan.max_steps
+        if self.finished:
+            steps = now.step
+            if plan.patience is not None and now.validations:
+                now = replace(now, best=now.weights)
         more = max(1, round(asked.more_epochs * steps_per_epoch))
-        plan = replace(plan, max_steps=steps + more, patient_from=self.now.validations)
-        return replace(self, plan=plan, stopped=None)
+        plan = replace(plan, max_steps=steps + more, patient_from=now.validations)
+        return replace(self, plan=plan, now=now, snapshots=tuple(map(longer, self.snapshots)), stopped=None)
 
     def to_file(self) -> tuple[files.Tensors, dict[str, Any]]:
         """As tensors and metadata of a model file, which has the weights of now and the schedule already."""
@@ -163,7 +187,7 @@ class Checkpoint:
             for full, tensor in tensors.items():
                 part, _, name = full.removeprefix(PREFIX).partition(".")
                 parts.setdefault(part, {})[name] = tensor
-            now = parts.pop("now", {}) | {f"weights.{name}": w for name, w in weights.items()}
+            now = parts.pop("now", {}) | {f"weights.{name}": w.copy() for name, w in weights.items()}
             past = [parts.pop(f"past{place}") for place in range(len(metadata["past"]))]
             if parts:
                 raise ValueError("it has tensors of no snapshot")
@@ -186,10 +210,13 @@ def _check_plan(plan: Plan) -> None:
     whole = (plan.max_steps, plan.bptt_truncate, plan.validate_every, plan.patience)
     if not all(number is None or (type(number) is int and 0 < number < 2**63) for number in whole):
         raise ValueError("its plan has steps that are no numbers")
-    if plan.max_steps is None or type(plan.seed) is not int or type(plan.patient_from) is not int:
-        raise ValueError("its plan has no length, or no seed")
-    if not (_is_number(plan.learning_rate) and plan.learning_rate > 0 and 0 <= plan.averaging <= 1):
+    counts = (plan.seed, plan.patient_from, plan.halved_from)
+    if plan.max_steps is None or not all(type(count) is int and 0 <= count < 2**64 for count in counts):
+        raise ValueError("its plan has no length, no seed, or no counts")
+    if not (_is_number(plan.learning_rate) and 0 < plan.learning_rate < float("inf")):
         raise ValueError("its plan has no learning rate")
+    if not (_is_number(plan.averaging) and 0 <= plan.averaging <= 1):
+        raise ValueError("its plan averages over no share of the steps")
 
 
 class ModelCheckpoint(Callback):
@@ -217,8 +244,6 @@ class ModelCheckpoint(Callback):
         If ``every`` or ``on_error`` makes no sense.
     """
 
-    every_step = False
-
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -236,22 +261,12 @@ class ModelCheckpoint(Callback):
         self.on_error = on_error
         self.notes = notes
         self.meanwhile = meanwhile or {}
-        self._lock = files.OutputLock(path)
+        self.every_step = self.steps is not None and self.steps < SNAPSHOT_EVERY
+        self.lock = files.OutputLock(path)
+        """Held from the first saving on, so that no other process trains into the file."""
+        self.done = False
+        """Whether the file has what ``fit`` came to."""
         self._last_step, self._last_time = 0, 0.0
-
-    def lock(self) -> None:
-        """Keeps other processes from training into the file, which the training does by itself when it begins.
-
-        Raises
-        ------
-        OutputError
-            If one does so already.
-        """
-        self._lock.acquire()
-
-    def unlock(self) -> None:
-        """Ends what ``lock`` began."""
-        self._lock.release()
 
     def save(self, run: Training) -> None:
         """Saves now.
@@ -265,12 +280,9 @@ class ModelCheckpoint(Callback):
         run.save(self.path, notes={**(self.notes or {}), **self.meanwhile})
 
     def on_start(self, run: Training) -> None:
-        self.lock()
-        try:
-            self.save(run)
-        except OutputError:
-            self.unlock()
-            raise
+        self.done = False
+        self.lock.acquire()
+        self.save(run)
 
     def on_step(self, run: Training) -> None:
         if self.steps is None:
@@ -287,14 +299,12 @@ class ModelCheckpoint(Callback):
             say(f"{error}; the file that was there is whole, and the training goes on")
 
     def on_end(self, run: Training) -> None:
-        if not run.completed:
-            self.unlock()
+        self.lock.release()
 
     def on_fitted(self, model: Any) -> None:
-        try:
+        with self.lock:
             model.save(self.path, notes=self.notes)
-        finally:
-            self.unlock()
+        self.done = True
 
 
 def interval(every: int | str) -> tuple[int | None, float]:
@@ -305,7 +315,7 @@ def interval(every: int | str) -> tuple[int | None, float]:
     ParameterError
         If it is neither.
     """
-    found = re.fullmatch(r"(\d{1,9})(s?)", str(every))
+    found = re.fullmatch(r"([0-9]{1,9})(s?)", str(every))
     if isinstance(every, bool) or found is None or int(found[1]) == 0:
         raise ParameterError(
             f"every must be a number of steps, such as 500, or of seconds, such as '30s', got {every!r}"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from throughtime.engine.protocol import Array, NetworkState
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
@@ -82,19 +84,21 @@ class Snapshot:
                 parts[name] = (*parts.get(name, ()), array)
         return cls(**{**counts, **flat, **nested})
 
-    def fits(self, network: Network, optimizer: Optimizer) -> bool:
-        """Whether it is one of a training of this network with this optimizer."""
+    def fits(self, network: Network, optimizer: Optimizer, rows: int) -> bool:
+        """Whether it is one of a training of this network with this optimizer and batches of so many rows."""
         shapes = {name: w.shape for name, w in network.parameters.items()}
         states = {name: list(sizes) for name, sizes in network.body.states().items()}
         kept = [self.weights, *(part for part in (self.total, self.best) if part)]
+        arrays = self.to_arrays().items()
         return (
-            all({name: w.shape for name, w in part.items()} == shapes for part in kept)
+            all(w.dtype == (np.float64 if name.startswith("total.") else network.engine.dtype) for name, w in arrays)
+            and all({name: w.shape for name, w in part.items()} == shapes for part in kept)
             and self.slots.keys() <= shapes.keys()
             and all(len(parts) == len(optimizer.rule.slots) for parts in self.slots.values())
             and all(part.shape == shapes[name] for name, parts in self.slots.items() for part in parts)
             and all(part.ndim == 2 for parts in self.state.values() for part in parts)
             and {name: [part.shape[1] for part in parts] for name, parts in self.state.items()} in ({}, states)
-            and len({len(part) for parts in self.state.values() for part in parts}) <= 1
+            and all(len(part) == rows for parts in self.state.values() for part in parts)
             and bool(self.averaged) == bool(self.total)
         )
 
