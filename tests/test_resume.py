@@ -666,7 +666,7 @@ def test_new_tags(tmp_path):
     found = go_on(make, [SENTENCES[:8], TAGS[:8]], path, new_data=True)
     assert found.training_.step == 150
     other = [["B-ORG" if tag == "B-LOC" else tag for tag in row] for row in TAGS]
-    with pytest.raises(DataError, match="not learned before, such as 'B-ORG'; learn a new model$"):
+    with pytest.raises(DataError, match=r"not learned before, such as 'B-ORG'; learn a new model$"):
         make().fit(SENTENCES, other, resume=Resume(path, new_data=True))
 
 
@@ -706,5 +706,5 @@ def test_a_plain_path_is_enough(tmp_path):
 def test_a_forecaster_is_an_estimator_of_its_kind_only(tmp_path):
     """A file of another estimator is told by name, whichever it is."""
     path = left(sequences(SequenceTagger)(), [SENTENCES, TAGS], tmp_path / "m", 1)
-    with pytest.raises(ParameterError, match="holds a model of another kind than this Forecaster$"):
+    with pytest.raises(ParameterError, match=r"holds a model of another kind than this Forecaster$"):
         Forecaster(3, verbose=0).fit(forecasters.wave(), resume=path)

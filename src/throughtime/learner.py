@@ -14,8 +14,8 @@ import numpy as np
 
 from throughtime import files
 from throughtime.cells import REGISTRY, Cell
+from throughtime.engine import ENGINES, random
 from throughtime.engine import make as make_engine
-from throughtime.engine import random
 from throughtime.errors import DataError, ModelFileError, ParameterError
 from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
@@ -288,7 +288,8 @@ def going_on(model: Learner, asked: Resume) -> GoingOn:
     if metadata.get("kind") != kind.__name__:
         raise ParameterError(f"{path!r} holds a model of another kind than this {kind.__name__}")
     cell = resolve_cell(given["cell"], given["activation"])
-    saved = kind.from_file(tensors, metadata, [] if cell == REGISTRY.get(cell.name) else [cell], model._engine())
+    own = [] if cell == REGISTRY.get(cell.name) else [cell]
+    saved = kind.from_file(tensors, metadata, own, _engine_for(model, metadata.get("training")))
     here, there = parameters_to_json(given), saved.fitted_.parameters
     if isinstance(model.random_state, (int, np.integer)):
         here, there = {**here, "random_state": int(model.random_state)}, {**there, "random_state": saved.seed_}
@@ -306,6 +307,12 @@ def going_on(model: Learner, asked: Resume) -> GoingOn:
         )
     schedule = schedules.get(given["schedule"])
     return GoingOn(asked, saved.fitted_, Checkpoint.from_file(*stored, saved.network_.parameters, schedule))
+
+
+def _engine_for(model: Learner, training: Any) -> Any:
+    """What goes on with a training of a file: the engine that it had, unless the model names one."""
+    before = training.get("engine") if isinstance(training, dict) else None
+    return before if model._engine() == "auto" and before in ENGINES else model._engine()
 
 
 def _as_json(value: Any) -> Any:

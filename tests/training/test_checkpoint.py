@@ -22,7 +22,7 @@ from throughtime.training.checkpoint import interval
 
 PLAN = Plan(100, 0.5, Constant(), seed=1, validate_every=20, patience=3, averaging=0.25)
 DATA = "0123456789abcdef" * 2
-CHECKPOINT = Checkpoint(PLAN, DATA, snapshot(), (snapshot(step=0, best={}), snapshot(step=64)))
+CHECKPOINT = Checkpoint(PLAN, DATA, "numpy", snapshot(), (snapshot(step=0, best={}), snapshot(step=64)))
 
 
 def there_and_back(checkpoint, change=lambda metadata, tensors: None):
@@ -61,7 +61,7 @@ def test_the_weights_of_now_are_those_of_the_model():
 
 def test_no_clock_and_no_path_is_in_it():
     _, metadata = replace(CHECKPOINT, plan=replace(PLAN, guard=60.0)).to_file()
-    assert metadata.keys() == {"plan", "data", "now", "past", "stopped"}
+    assert metadata.keys() == {"plan", "data", "engine", "now", "past", "stopped"}
     assert "guard" not in metadata["plan"]
 
 
@@ -96,6 +96,7 @@ def test_a_plan_that_is_none(name, value):
     [
         ("plan", [None, 5, [], "plan", {}, {"more": 1}]),
         ("data", [None, 5, "", "0" * 31, "0" * 33, "g" * 32]),
+        ("engine", [None, 5, []]),
         ("stopped", [5, [], {}, False]),
         ("now", [None, 5, [], {}, {"step": 1}]),
         ("past", [None, 5, "two", {}, [], [{}], [None, None], [{}, {}, {}]]),
@@ -107,7 +108,7 @@ def test_a_field_that_is_none(name, values):
             there_and_back(CHECKPOINT, lambda metadata, tensors, value=value: metadata.update({name: value}))
 
 
-@pytest.mark.parametrize("name", ["plan", "data", "now", "past", "stopped"])
+@pytest.mark.parametrize("name", ["plan", "data", "engine", "now", "past", "stopped"])
 def test_a_field_that_is_missing(name):
     with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training is not told: "):
         there_and_back(CHECKPOINT, lambda metadata, tensors: metadata.pop(name))

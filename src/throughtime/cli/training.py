@@ -86,23 +86,23 @@ def learn(
     checkpoint.lock.acquire()
     before = model.callbacks
     model.set_params(callbacks=[_Naming(model, job.columns), checkpoint, *before])
-    try:
-        with interruptible(model, checkpoint):
+    with interruptible(model, checkpoint):
+        try:
             job.fit(resume)
-    except NonFiniteLoss:
-        model.save(path, notes=notes)
-        complain(f"the last good weights are in {path}")
-        raise
-    except KeyboardInterrupt:
-        run: Training | None = vars(model).get("training_")
-        if run is not None and run.between_steps and not checkpoint.done:
-            checkpoint.save(run)
-            command = shlex.join(["throughtime", "resume", str(path)])
-            complain(f"saved after {steps_in_words(run.step)}; `{command}` goes on from there")
-        raise
-    finally:
-        checkpoint.lock.release()
-        model.set_params(callbacks=before)
+        except NonFiniteLoss:
+            model.save(path, notes=notes)
+            complain(f"the last good weights are in {path}")
+            raise
+        except KeyboardInterrupt:
+            run: Training | None = vars(model).get("training_")
+            if run is not None and run.between_steps and not checkpoint.done:
+                checkpoint.save(run)
+                command = shlex.join(["throughtime", "resume", str(path)])
+                complain(f"saved after {steps_in_words(run.step)}; `{command}` goes on from there")
+            raise
+        finally:
+            checkpoint.lock.release()
+            model.set_params(callbacks=before)
 
 
 def the_one(data: Sequence[str]) -> Path:
@@ -123,13 +123,12 @@ def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
     """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
-        run: Training | None = vars(model).get("training_")
-        if run is None or run.ended or handled:
-            raise error
-        handled.append(number)
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        run: Training | None = vars(model).get("training_")
+        if run is None or run.ended:
+            raise error
         run.interrupt(error)
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -139,7 +138,6 @@ def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
         checkpoint.lock.abandon()
         os._exit(128 + number)
 
-    handled: list[int] = []
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

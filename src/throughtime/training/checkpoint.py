@@ -75,6 +75,8 @@ class Checkpoint:
     plan : Plan
     data : str
         The fingerprint of the data.
+    engine : str
+        What computes.
     now : Snapshot
     snapshots : tuple of Snapshot
         Those to go back to after a blow-up.
@@ -84,6 +86,7 @@ class Checkpoint:
 
     plan: Plan
     data: str
+    engine: str
     now: Snapshot
     snapshots: tuple[Snapshot, ...]
     stopped: str | None = None
@@ -97,7 +100,8 @@ class Checkpoint:
     def of(cls, training: Training, data: str) -> Checkpoint:
         """That of a training between two steps."""
         now = training.snapshot()
-        found = cls(training.plan, data, now, tuple(training.snapshots), training.stopped)
+        engine = training.network.engine.name
+        found = cls(training.plan, data, engine, now, tuple(training.snapshots), training.stopped)
         return replace(found, snapshots=()) if found.finished and training.ended else found
 
     def put_into(self, training: Training, rows: int) -> None:
@@ -158,6 +162,7 @@ class Checkpoint:
         return tensors, {
             "plan": plan,
             "data": self.data,
+            "engine": self.engine,
             "now": self.now.counts,
             "past": [past.counts for past in self.snapshots],
             "stopped": self.stopped,
@@ -193,15 +198,13 @@ class Checkpoint:
                 raise ValueError("it has tensors of no snapshot")
             plan = Plan(**{**metadata["plan"], "schedule": schedule})
             _check_plan(plan)
-            data, stopped = metadata["data"], metadata["stopped"]
-            if (
-                not isinstance(data, str)
-                or not re.fullmatch("[0-9a-f]{32}", data)
-                or not isinstance(stopped, str | None)
-            ):
-                raise ValueError("its data or its end is not told")
+            data, engine, stopped = (metadata[name] for name in ("data", "engine", "stopped"))
+            if not isinstance(data, str) or not re.fullmatch("[0-9a-f]{32}", data):
+                raise ValueError("its data are not told")
+            if not isinstance(engine, str) or not isinstance(stopped, str | None):
+                raise ValueError("its engine or its end is not told")
             snapshots = tuple(map(Snapshot.from_arrays, metadata["past"], past))
-            return cls(plan, data, Snapshot.from_arrays(metadata["now"], now), snapshots, stopped)
+            return cls(plan, data, engine, Snapshot.from_arrays(metadata["now"], now), snapshots, stopped)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"the model file is damaged: its training is not told: {error}") from error
 
