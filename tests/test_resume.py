@@ -275,6 +275,17 @@ def test_a_validation_that_is_no_number_after_the_last_step(tmp_path, monkeypatc
     assert path.read_bytes() == (tmp_path / "whole").read_bytes()
 
 
+def test_a_training_goes_on_with_its_engine_unless_another_one_is_named(tmp_path):
+    make, data = CASES["characters, NumPy"]
+    path = left(make(), data, tmp_path / "m", 70)
+    copy = tmp_path / "copy"
+    copy.write_bytes(path.read_bytes())
+    assert go_on(text(), data, path).engine_ == "numpy"
+    assert path.read_bytes() == whole(make, data, tmp_path / "whole")
+    assert go_on(text(engine="compiled"), data, copy).engine_ == "compiled"
+    assert copy.read_bytes() != path.read_bytes()
+
+
 def test_a_budget_in_minutes_is_steps_in_the_file(tmp_path):
     make, data = text(max_steps=None, minutes=0.01), [TEXT]
     path = left(make(), data, tmp_path / "left", 1)
