@@ -24,6 +24,7 @@ from pathlib import Path
 from throughtime import load
 from throughtime.benchmark import record
 from throughtime.benchmark.record import append, checkout, cpu, versions
+from throughtime.errors import ModelFileError
 
 RESULTS = Path(__file__).parents[1] / "results" / "faults.jsonl"
 PROGRAM = (sys.executable, "-m", "throughtime")
@@ -81,11 +82,15 @@ def look(folder: Path, outcome: Outcome) -> None:
     left = {path.name for path in folder.iterdir()} - {"text.txt", "series.csv"}
     half = {name for name in left if re.fullmatch(rf"\.{re.escape(MODEL)}\.\d+\.part", name)}
     outcome.while_saving += bool(half)
-    whole = (
-        MODEL not in left
-        or not subprocess.run([*PROGRAM, "info", MODEL], cwd=folder, capture_output=True, check=False).returncode
-    )
-    outcome.lost += not whole or bool(left - half - {MODEL, f".{MODEL}.lock"})
+    outcome.lost += not is_whole(folder / MODEL) or bool(left - half - {MODEL, f".{MODEL}.lock"})
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a model can be loaded, or there is none yet."""
+    try:
+        return not path.exists() or load(path) is not None
+    except ModelFileError:
+        return False
 
 
 def train(folder: Path, command: tuple[str, ...], most_kills: int, longest: float, draws: random.Random) -> Outcome:
