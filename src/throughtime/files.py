@@ -8,7 +8,6 @@ many names, numbers and lists it has, that no name comes twice, and which kinds 
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
 import json
 import math
@@ -17,7 +16,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -116,12 +115,20 @@ class OutputLock:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._lock: Any = None
+        self._times = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_lock": None}
+        return {"path": self.path, "_lock": None, "_times": 0}
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
 
     def acquire(self) -> None:
-        """Takes the lock, unless it is held already, and clears away what a killed process may have left.
+        """Takes the lock and clears away what a killed process may have left; or holds it once more.
 
         Raises
         ------
@@ -131,6 +138,7 @@ class OutputLock:
         from filelock import FileLock, Timeout
 
         if self._lock is not None:
+            self._times += 1
             return
         path = check_output(self.path).resolve()
         lock = FileLock(path.with_name(f".{path.name}.lock"))
@@ -142,17 +150,32 @@ class OutputLock:
             ) from None
         except OSError as error:
             raise OutputError(f"{str(self.path)!r} could not be locked: {error.strerror}") from error
-        self._lock = lock
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-            left.unlink(missing_ok=True)
+        self._lock, self._times = lock, 1
+        self._clear_away()
 
     def release(self) -> None:
-        """Gives the lock back, if it is held."""
-        if self._lock is not None:
+        """Gives the lock back, if it is held and has been released as often as it was acquired."""
+        self._times -= 1
+        if self._lock is not None and self._times <= 0:
             with contextlib.suppress(OSError):  # Windows keeps a file that is open
                 Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
+
+    def abandon(self) -> None:
+        """Leaves nothing behind where this process, which holds it, ends at once."""
+        if self._lock is not None:
+            self._clear_away()
+            self._times = 0
+            self.release()
+
+    def _clear_away(self) -> None:
+        """Removes what was half written."""
+        path = self.path.resolve()
+        ours = re.compile(rf"\.{re.escape(path.name)}\.\d+\.part")
+        for left in path.parent.iterdir():
+            if ours.fullmatch(left.name):
+                left.unlink(missing_ok=True)
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:

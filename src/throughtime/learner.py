@@ -14,8 +14,8 @@ import numpy as np
 
 from throughtime import files
 from throughtime.cells import REGISTRY, Cell
+from throughtime.engine import ENGINES, random
 from throughtime.engine import make as make_engine
-from throughtime.engine import random
 from throughtime.errors import DataError, ModelFileError, ParameterError, short
 from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
@@ -119,7 +119,7 @@ class Learner(Estimator):
                 f"{self.data_}, and theirs was {found.checkpoint.data}; give the same data, or say that new ones are "
                 "meant (new_data=True)"
             )
-        return found
+        return found if self.data_ == found.checkpoint.data else replace(found, checkpoint=found.checkpoint.elsewhere())
 
     def _run(
         self,
@@ -132,6 +132,7 @@ class Learner(Estimator):
     ) -> None:
         """Trains as planned; ``progress`` shows it, unless nothing is to be said."""
         given, network = self.get_params(), self.network_
+        vars(self).pop("_stored", None)
         self.training_ = Training(
             network,
             optimizer,
@@ -143,7 +144,7 @@ class Learner(Estimator):
         )
         if before is not None:
             with files.naming(before.asked.path):
-                before.checkpoint.put_into(self.training_)
+                before.checkpoint.put_into(self.training_, source.rows)
         self.training_.run(source)
 
     def _tell_fitted(self) -> None:
@@ -265,7 +266,7 @@ class GoingOn:
 
     def plan(self, steps_per_epoch: int) -> tuple[GoingOn, str]:
         """The same with the plan that is asked for, and how it is said."""
-        checkpoint = self.checkpoint.further(self.asked, steps_per_epoch)
+        checkpoint = self.checkpoint.further(self.asked, steps_per_epoch, len(self.fitted.history.rollback_steps))
         done, path = steps_in_words(checkpoint.now.step), str(self.asked.path)
         said = f"going on from {path}, after {done} of {checkpoint.plan.max_steps:,}"
         if checkpoint.finished:
@@ -290,7 +291,7 @@ def going_on(model: Learner, asked: Resume) -> GoingOn:
     cell = resolve_cell(given["cell"], given["activation"])
     own = [] if cell == REGISTRY.get(cell.name) else [cell]
     with files.naming(path):
-        saved = kind.from_file(tensors, metadata, own, model._engine())
+        saved = kind.from_file(tensors, metadata, own, _engine_for(model, metadata.get("training")))
     here, there = parameters_to_json(given), saved.fitted_.parameters
     if isinstance(model.random_state, (int, np.integer)):
         here, there = {**here, "random_state": int(model.random_state)}, {**there, "random_state": saved.seed_}
@@ -320,6 +321,12 @@ def _decided(given: Mapping[str, Any], seed: int) -> dict[str, Any]:
         "averaging": float(given["averaging"]),
         "patience": int(given["patience"]) if given["early_stopping"] else None,
     }
+
+
+def _engine_for(model: Learner, training: Any) -> Any:
+    """What goes on with a training of a file: the engine that it had, unless the model names one."""
+    before = training.get("engine") if isinstance(training, dict) else None
+    return before if model._engine() == "auto" and before in ENGINES else model._engine()
 
 
 def _as_json(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,25 +83,26 @@ def learn(
     notes = {"command": {"name": job.command, "options": dict(job.options)}}
     read = [name if name == "-" else str(Path(name).resolve()) for name in job.data]
     checkpoint = ModelCheckpoint(path, every, on_error=on_error, notes=notes, meanwhile={"data": read})
-    checkpoint.lock()
+    checkpoint.lock.acquire()
     before = model.callbacks
     model.set_params(callbacks=[_Naming(model, job.columns), checkpoint, *before])
-    try:
-        with interruptible(model):
+    with interruptible(model, checkpoint):
+        try:
             job.fit(resume)
-    except NonFiniteLoss:
-        model.save(path, notes=notes)
-        complain(f"the last good weights are in {path}")
-        raise
-    except KeyboardInterrupt:
-        run: Training | None = vars(model).get("training_")
-        if run is not None and run.between_steps and not run.completed:
-            checkpoint.save(run)
-            complain(f"saved after {steps_in_words(run.step)}; `throughtime resume {path}` goes on from there")
-        raise
-    finally:
-        checkpoint.unlock()
-        model.set_params(callbacks=before)
+        except NonFiniteLoss:
+            model.save(path, notes=notes)
+            complain(f"the last good weights are in {path}")
+            raise
+        except KeyboardInterrupt:
+            run: Training | None = vars(model).get("training_")
+            if run is not None and run.between_steps and not checkpoint.done:
+                checkpoint.save(run)
+                command = shlex.join(["throughtime", "resume", str(path)])
+                complain(f"saved after {steps_in_words(run.step)}; `{command}` goes on from there")
+            raise
+        finally:
+            checkpoint.lock.release()
+            model.set_params(callbacks=before)
 
 
 def the_one(data: Sequence[str]) -> Path:
@@ -117,26 +119,25 @@ def the_one(data: Sequence[str]) -> Path:
 
 
 @contextlib.contextmanager
-def interruptible(model: Any) -> Iterator[None]:
+def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
     """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
-        run: Training | None = vars(model).get("training_")
-        if run is None or run.ended or handled:
-            raise error
-        handled.append(number)
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        run: Training | None = vars(model).get("training_")
+        if run is None or run.ended:
+            raise error
         run.interrupt(error)
 
     def leave(number: int, frame: FrameType | None) -> None:
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h\n")  # a bar hides the cursor
             sys.stderr.flush()
+        checkpoint.lock.abandon()
         os._exit(128 + number)
 
-    handled: list[int] = []
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

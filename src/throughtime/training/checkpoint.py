@@ -14,7 +14,7 @@ from throughtime import files
 from throughtime.engine.protocol import Array
 from throughtime.errors import ModelFileError, OutputError, ParameterError, known, short
 from throughtime.training.callbacks import Callback
-from throughtime.training.loop import Plan, Training
+from throughtime.training.loop import SNAPSHOT_EVERY, Plan, Training
 from throughtime.training.progress import say
 from throughtime.training.snapshot import Snapshot
 
@@ -75,6 +75,8 @@ class Checkpoint:
     plan : Plan
     data : str
         The fingerprint of the data.
+    engine : str
+        What computes.
     now : Snapshot
     snapshots : tuple of Snapshot
         Those to go back to after a blow-up.
@@ -84,6 +86,7 @@ class Checkpoint:
 
     plan: Plan
     data: str
+    engine: str
     now: Snapshot
     snapshots: tuple[Snapshot, ...]
     stopped: str | None = None
@@ -97,11 +100,12 @@ class Checkpoint:
     def of(cls, training: Training, data: str) -> Checkpoint:
         """That of a training between two steps."""
         now = training.snapshot()
-        found = cls(training.plan, data, now, tuple(training.snapshots), training.stopped)
-        return replace(found, snapshots=()) if found.finished else found
+        engine = training.network.engine.name
+        found = cls(training.plan, data, engine, now, tuple(training.snapshots), training.stopped)
+        return replace(found, snapshots=()) if found.finished and training.ended else found
 
-    def put_into(self, training: Training) -> None:
-        """Lets a training go on from here.
+    def put_into(self, training: Training, rows: int) -> None:
+        """Lets a training go on from here, with batches of so many rows.
 
         Raises
         ------
@@ -111,26 +115,39 @@ class Checkpoint:
         history, parts = training.history, (*self.snapshots, self.now)
         done = [(part.step, part.validations) for part in parts]
         rising = all(steps <= then and scored <= by for (steps, scored), (then, by) in pairwise(done))
-        told = done[-1] == (len(history.loss), len(history.validation_loss))
-        if not (rising and told and all(part.fits(training.network, training.optimizer) for part in parts)):
+        told = len(history.loss) == self.now.step and len(history.validation_loss) >= self.now.validations
+        counted = len(history.rollback_steps) >= self.plan.halved_from
+        fits = all(part.fits(training.network, training.optimizer, rows) for part in parts)
+        if not (rising and told and counted and fits):
             raise ModelFileError(
                 "the state of its training does not fit the network, the optimizer or the history of the model"
             )
         training.stopped = self.stopped
         training.resume(self.now, self.snapshots)
 
-    def further(self, asked: Resume, steps_per_epoch: int) -> Checkpoint:
-        """The same with a longer plan, or another learning rate."""
+    def elsewhere(self) -> Checkpoint:
+        """The same for other data: without what the rows carry on, and without scores to compare new ones with."""
+        now = replace(self.now, state={}, validations=0, best={})
+        return replace(self, plan=replace(self.plan, patient_from=0, judged_from=now.step), now=now, snapshots=())
+
+    def further(self, asked: Resume, steps_per_epoch: int, rollbacks: int) -> Checkpoint:
+        """The same with a longer plan, or another learning rate, where there were so many blow-ups.
+
+        With a longer plan the patience begins anew, and so does the mean of the last weights.
+        """
         plan = self.plan
         if asked.learning_rate is not None:
-            plan = replace(plan, learning_rate=float(asked.learning_rate))
+            plan = replace(plan, learning_rate=float(asked.learning_rate), halved_from=rollbacks)
         if not asked.more_epochs:
             return replace(self, plan=plan)
-        steps = plan.max_steps if not self.finished else self.now.step
+        now, steps = replace(self.now, total={}, averaged=0), plan.max_steps
+        if self.finished:
+            steps = now.step
+            if plan.patience is not None and now.validations:
+                now = replace(now, best=now.weights)
         more = max(1, round(asked.more_epochs * steps_per_epoch))
-        patient_from = self.now.validations if self.finished else plan.patient_from
-        plan = replace(plan, max_steps=steps + more, patient_from=patient_from)
-        return replace(self, plan=plan, stopped=None)
+        plan = replace(plan, max_steps=steps + more, patient_from=now.validations)
+        return replace(self, plan=plan, now=now, snapshots=(), stopped=None)
 
     def to_file(self) -> tuple[files.Tensors, dict[str, Any]]:
         """As tensors and metadata of a model file, which has the weights of now and the schedule already."""
@@ -140,6 +157,7 @@ class Checkpoint:
         return tensors, {
             "plan": {name: getattr(self.plan, name) for name in PLANNED},
             "data": self.data,
+            "engine": self.engine,
             "now": self.now.counts,
             "past": [past.counts for past in self.snapshots],
             "stopped": self.stopped,
@@ -183,7 +201,7 @@ class Checkpoint:
         for full, tensor in tensors.items():
             part, _, name = full.removeprefix(PREFIX).partition(".")
             parts.setdefault(part, {})[name] = tensor
-        now = parts.pop("now", {}) | {f"weights.{name}": w for name, w in weights.items()}
+        now = parts.pop("now", {}) | {f"weights.{name}": w.copy() for name, w in weights.items()}
         past = [parts.pop(f"past{place}") for place in range(len(metadata["past"]))]
         if parts:
             raise ModelFileError(f"the model file is damaged: its training has parts called {known(sorted(parts)[:5])}")
@@ -191,6 +209,7 @@ class Checkpoint:
         found = cls(
             plan=_plan(metadata["plan"], decided),
             data=metadata["data"],
+            engine=metadata["engine"],
             now=Snapshot.from_arrays(metadata["now"], now),
             snapshots=snapshots,
             stopped=metadata["stopped"],
@@ -201,13 +220,16 @@ class Checkpoint:
     def _check(self) -> None:
         """Raises :class:`ModelFileError` where the values of a file make no sense."""
         plan, stopped = self.plan, self.stopped
+        counts = (plan.patient_from, plan.halved_from, plan.judged_from)
         whole = [plan.max_steps, *([] if plan.validate_every is None else [plan.validate_every])]
         sound = (
             all(type(number) is int and 0 < number < 2**63 for number in whole)
             and type(plan.learning_rate) is float
             and plan.learning_rate > 0
-            and type(plan.patient_from) is int
-            and 0 <= plan.patient_from <= min(part.validations for part in (*self.snapshots, self.now))
+            and all(type(count) is int and 0 <= count < 2**63 for count in counts)
+            and plan.patient_from <= min(part.validations for part in (*self.snapshots, self.now))
+            and plan.judged_from <= self.now.step
+            and isinstance(self.engine, str)
             and isinstance(self.data, str)
             and re.fullmatch("[0-9a-f]{32}", self.data)
             and (stopped is None or (isinstance(stopped, str) and len(stopped) < 300 and stopped.isprintable()))
@@ -258,8 +280,6 @@ class ModelCheckpoint(Callback):
         If ``every`` or ``on_error`` makes no sense.
     """
 
-    every_step = False
-
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -277,22 +297,12 @@ class ModelCheckpoint(Callback):
         self.on_error = on_error
         self.notes = notes
         self.meanwhile = meanwhile or {}
-        self._lock = files.OutputLock(path)
+        self.every_step = self.steps is not None and self.steps < SNAPSHOT_EVERY
+        self.lock = files.OutputLock(path)
+        """Held from the first saving on, so that no other process trains into the file."""
+        self.done = False
+        """Whether the file has what ``fit`` came to."""
         self._last_step, self._last_time = 0, 0.0
-
-    def lock(self) -> None:
-        """Keeps other processes from training into the file, which the training does by itself when it begins.
-
-        Raises
-        ------
-        OutputError
-            If one does so already.
-        """
-        self._lock.acquire()
-
-    def unlock(self) -> None:
-        """Ends what ``lock`` began."""
-        self._lock.release()
 
     def save(self, run: Training) -> None:
         """Saves now.
@@ -306,12 +316,9 @@ class ModelCheckpoint(Callback):
         run.save(self.path, notes={**(self.notes or {}), **self.meanwhile})
 
     def on_start(self, run: Training) -> None:
-        self.lock()
-        try:
-            self.save(run)
-        except OutputError:
-            self.unlock()
-            raise
+        self.done = False
+        self.lock.acquire()
+        self.save(run)
 
     def on_step(self, run: Training) -> None:
         if self.steps is None:
@@ -328,14 +335,12 @@ class ModelCheckpoint(Callback):
             say(f"{error}; the file that was there is whole, and the training goes on")
 
     def on_end(self, run: Training) -> None:
-        if not run.completed:
-            self.unlock()
+        self.lock.release()
 
     def on_fitted(self, model: Any) -> None:
-        try:
+        with self.lock:
             model.save(self.path, notes=self.notes)
-        finally:
-            self.unlock()
+        self.done = True
 
 
 def interval(every: int | str) -> tuple[int | None, float]:
@@ -346,7 +351,7 @@ def interval(every: int | str) -> tuple[int | None, float]:
     ParameterError
         If it is neither.
     """
-    found = re.fullmatch(r"(\d{1,9})(s?)", str(every))
+    found = re.fullmatch(r"([0-9]{1,9})(s?)", str(every))
     if isinstance(every, bool) or found is None or int(found[1]) == 0:
         raise ParameterError(
             f"every must be a number of steps, such as 500, or of seconds, such as '30s', got {every!r}"

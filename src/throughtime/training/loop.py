@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -48,6 +48,8 @@ class Plan:
     """How many validations there were when the patience began."""
     judged_from: int = 0
     """How many steps there were when the data were others."""
+    halved_from: int = 0
+    """How many blow-ups there were when the learning rate was given, which those after it halve."""
 
     @property
     def averaged_steps(self) -> int:
@@ -187,16 +189,14 @@ class Training:
 
     def _loop(self, source: Endless, began: float) -> None:
         engine, plan = self.network.engine, self.plan
-        if any(len(part) != source.rows for parts in self._state.values() for part in parts) or not self._state:
-            self._state = self.network.initial_state(source.rows)
-        chunks = source.endless(plan.seed, self.step)
+        chunks = self._chunks(source)
         if self.step == self.plan.judged_from and self.history.chance is None:
             self._probe(source)
         trouble = self._score_if_due()  # a checkpoint may be from just before
         while True:
             if trouble is not None:
                 self._go_back(trouble)
-                chunks = source.endless(plan.seed, self.step)
+                chunks = self._chunks(source)
             if self._interruption is not None:
                 raise self._interruption
             if self.step >= plan.max_steps or self.stopped:
@@ -213,6 +213,12 @@ class Training:
             if trouble is None:
                 self._end_of_step()
                 trouble = self._score_if_due()
+
+    def _chunks(self, source: Endless) -> Iterator[Chunk]:
+        """The batches from this step on; where no rows were read so far, their state is empty."""
+        if not self._state:
+            self._state = self.network.initial_state(source.rows)
+        return source.endless(self.plan.seed, self.step)
 
     def _probe(self, source: Endless) -> None:
         """Notes what the weights cost that it begins with."""
@@ -267,7 +273,7 @@ class Training:
 
     def _go_back(self, reason: str) -> None:
         """To the last state that is known to be good, and on with half the learning rate, unless that is no help."""
-        step, good, times = self.step, self.snapshots[0], len(self.history.rollback_steps)
+        step, good, times = self.step, self.snapshots[0], self._halvings
         self._go_to(good)
         self.snapshots = [good]
         self.trouble = reason
@@ -312,9 +318,13 @@ class Training:
 
     def learning_rate(self, step: int) -> float:
         """What the schedule gives for a step, judged by the validations so far; half of it after each blow-up."""
-        plan, history = self.plan, self.history
-        slower = blow_up.SLOWER ** len(history.rollback_steps)
-        return slower * plan.learning_rate * plan.schedule.factor(step, plan.max_steps, history.validation_loss)
+        plan, slower = self.plan, blow_up.SLOWER**self._halvings
+        return slower * plan.learning_rate * plan.schedule.factor(step, plan.max_steps, self.history.validation_loss)
+
+    @property
+    def _halvings(self) -> int:
+        """How often a blow-up halved the learning rate."""
+        return len(self.history.rollback_steps) - self.plan.halved_from
 
     def _group_size(self, most: int) -> int:
         """How many steps to do in one call: never past the end, the next validation or snapshot, or a callback."""
@@ -375,14 +385,14 @@ class Training:
         loss = self.validate()
         if not math.isfinite(loss):
             return f"the validation loss was {loss:g} after step {self.step:,}"
-        since = self.plan.patient_from
-        best = min(history.validation_loss[since:], default=math.inf)
+        best = min(history.validation_loss, default=math.inf)
         history.validation_steps.append(self.step)
         history.validation_loss.append(loss)
         if self.plan.patience is not None:
             if loss < best:
                 self._best = {name: w.copy() for name, w in self.network.parameters.items()}
-            waited = len(history.validation_loss) - 1 - since - int(np.argmin(history.validation_loss[since:]))
+            since = max(self.plan.patient_from, 1 + int(np.argmin(history.validation_loss)))
+            waited = len(history.validation_loss) - since
             if waited >= self.plan.patience:
                 self.stop(f"the validation loss has not improved {waited} times")
         self._tell(Callback.on_validation)

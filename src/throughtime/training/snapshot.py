@@ -89,23 +89,21 @@ class Snapshot:
             raise ValueError("the arrays of a training are not numbered one after another")
         return found
 
-    def fits(self, network: Network, optimizer: Optimizer) -> bool:
-        """Whether it is one of a training of this network with this optimizer."""
-        dtype = network.engine.dtype
+    def fits(self, network: Network, optimizer: Optimizer, rows: int) -> bool:
+        """Whether it is one of a training of this network with this optimizer and batches of so many rows."""
         shapes = {name: w.shape for name, w in network.parameters.items()}
         states = {name: list(sizes) for name, sizes in network.body.states().items()}
         kept = [self.weights, *(part for part in (self.total, self.best) if part)]
-        nested = [part for parts in (*self.slots.values(), *self.state.values()) for part in parts]
+        arrays = self.to_arrays().items()
         return (
-            all({name: w.shape for name, w in part.items()} == shapes for part in kept)
-            and all(part.dtype == dtype for part in (*self.weights.values(), *self.best.values(), *nested))
-            and all(part.dtype == np.float64 for part in self.total.values())
+            all(w.dtype == (np.float64 if name.startswith("total.") else network.engine.dtype) for name, w in arrays)
+            and all({name: w.shape for name, w in part.items()} == shapes for part in kept)
             and self.slots.keys() <= shapes.keys()
             and all(len(parts) == len(optimizer.rule.slots) for parts in self.slots.values())
             and all(part.shape == shapes[name] for name, parts in self.slots.items() for part in parts)
             and all(part.ndim == 2 for parts in self.state.values() for part in parts)
             and {name: [part.shape[1] for part in parts] for name, parts in self.state.items()} in ({}, states)
-            and len({len(part) for parts in self.state.values() for part in parts}) <= 1
+            and all(len(part) == rows for parts in self.state.values() for part in parts)
             and bool(self.averaged) == bool(self.total)
         )
 
