@@ -332,7 +332,7 @@ def test_what_it_says(tmp_path, capsys):
     go_on(text(verbose=1), [TEXT], path)
     assert f"going on from {path}, after 70 steps of 150\n" in capsys.readouterr().err
     go_on(text(verbose=1), [TEXT], path)
-    assert f"{path} is at its end, after 150 steps; more_epochs would go on\n" in capsys.readouterr().err
+    assert f"{path} is at its end, after 150 steps; more_epochs (--more-epochs) would go on\n" in capsys.readouterr().err
 
 
 def test_slim_leaves_the_state_of_the_training_out(tmp_path):

@@ -116,9 +116,10 @@ class OutputLock:
         self.path = Path(path)
         self._lock: Any = None
         self._times = 0
+        self._pid = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_lock": None, "_times": 0}
+        return {"path": self.path, "_lock": None, "_times": 0, "_pid": 0}
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -137,6 +138,8 @@ class OutputLock:
         """
         from filelock import FileLock, Timeout
 
+        if self._pid != os.getpid():  # what a parent process holds is not this one's
+            self._lock, self._times, self._pid = None, 0, os.getpid()
         if self._lock is not None:
             self._times += 1
             return
@@ -156,7 +159,7 @@ class OutputLock:
     def release(self) -> None:
         """Gives the lock back, if it is held and has been released as often as it was acquired."""
         self._times -= 1
-        if self._lock is not None and self._times <= 0:
+        if self._lock is not None and self._times <= 0 and self._pid == os.getpid():
             with contextlib.suppress(OSError):  # Windows keeps a file that is open
                 Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()

@@ -52,9 +52,9 @@ class Learner(Estimator):
     training_: Training
     notes_: dict[str, Any]
     """What the file that it was loaded from has beside the model."""
-    _stored: tuple[files.Tensors, dict[str, Any]]
-    """The state of the training in that file."""
-    data_: str
+    _stored: tuple[Network, files.Tensors, dict[str, Any]]
+    """The network in that file, and the state of its training."""
+    _data: str
     """The fingerprint of the data that ``fit`` was given."""
     fitted_: Any
     """What is kept of a fit; its ``parameters`` are those it was made with."""
@@ -109,17 +109,17 @@ class Learner(Estimator):
         data : callable
             Gives the fingerprint of the data.
         """
-        self.data_ = data()
+        self._data = data()
         if resume is None:
             return None
         found = going_on(self, Resume.of(resume))
-        if self.data_ != found.checkpoint.data and not found.asked.new_data:
+        if self._data != found.checkpoint.data and not found.asked.new_data:
             raise DataError(
                 f"these are not the data that {str(found.asked.path)!r} was trained on: their fingerprint is "
-                f"{self.data_}, and theirs was {found.checkpoint.data}; give the same data, or say that new ones are "
-                "meant (new_data=True)"
+                f"{self._data}, and theirs was {found.checkpoint.data}; give the same data, or say that new ones are "
+                "meant (new_data=True, --new-data)"
             )
-        return found if self.data_ == found.checkpoint.data else replace(found, checkpoint=found.checkpoint.elsewhere())
+        return found if self._data == found.checkpoint.data else replace(found, checkpoint=found.checkpoint.elsewhere())
 
     def _run(
         self,
@@ -132,7 +132,6 @@ class Learner(Estimator):
     ) -> None:
         """Trains as planned; ``progress`` shows it, unless nothing is to be said."""
         given, network = self.get_params(), self.network_
-        vars(self).pop("_stored", None)
         self.training_ = Training(
             network,
             optimizer,
@@ -141,6 +140,7 @@ class Learner(Estimator):
             validate=lambda: math.nan if held_out is None else mean_loss(network, held_out),
             callbacks=[*([progress] if given["verbose"] else []), *given["callbacks"]],
             save=self.save,
+            data=self._data,
         )
         if before is not None:
             with files.naming(before.asked.path):
@@ -188,10 +188,19 @@ class Learner(Estimator):
 
     def _state_of_training(self) -> tuple[files.Tensors, dict[str, Any]] | None:
         """As it goes into a file; None where there is none, or a step was broken off in its midst."""
-        run = vars(self).get("training_")
-        if run is None:
-            return vars(self).get("_stored")
-        return Checkpoint.of(run, self.data_).to_file() if run.between_steps else None
+        run: Training | None = vars(self).get("training_")
+        if run is not None and run.network is self.network_:
+            return Checkpoint.of(run).to_file() if run.between_steps else None
+        network, *stored = vars(self).get("_stored", (None, {}, {}))
+        return (stored[0], stored[1]) if network is self.network_ else None
+
+    @property
+    def unfinished_(self) -> bool:
+        """Whether the training was broken off before its end, as far as is known, so that ``resume`` would go on."""
+        state = self._state_of_training()
+        if state is None:
+            return False
+        return state[1]["stopped"] is None and state[1]["now"]["step"] < state[1]["plan"]["max_steps"]
 
     @classmethod
     def from_file(
@@ -214,7 +223,7 @@ class Learner(Estimator):
         if not isinstance(model.notes_, dict):
             raise ModelFileError("the model file is damaged: its notes are no notes")
         if metadata.get("training") is not None:
-            model._stored = of_training, metadata["training"]
+            model._stored = model.network_, of_training, metadata["training"]
         return model
 
     @classmethod
@@ -270,7 +279,7 @@ class GoingOn:
         done, path = steps_in_words(checkpoint.now.step), str(self.asked.path)
         said = f"going on from {path}, after {done} of {checkpoint.plan.max_steps:,}"
         if checkpoint.finished:
-            said = f"{path} is at its end, after {done}; more_epochs would go on"
+            said = f"{path} is at its end, after {done}; more_epochs (--more-epochs) would go on"
         return replace(self, checkpoint=checkpoint), said
 
 

@@ -15,6 +15,7 @@ from throughtime.cli.report import in_words, outcome, outcome_in_words, training
 from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn
 from throughtime.errors import ModelFileError, ParameterError
 from throughtime.training import Resume
+from throughtime.training.history import steps_in_words
 
 JOBS: Mapping[str, tuple[Callable[..., Job], set[str]]] = {
     "train": (text.job, {"encoding", "split", "column"}),
@@ -45,11 +46,19 @@ def resume(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a training that was interrupted, as if it had not been; or with more passes, or other data."""
+    """Go on with a training that was interrupted, as if it had not been; or with more passes, or other data.
+
+    What --test, --folds, --to and --plot asked for besides the model is not made again.
+    """
     check_model(model)
     asked = Resume(model, more_epochs, learning_rate, new_data)
     found = load_model(model, own)
     began = _command_of(model, found.notes_)
+    if not (found.unfinished_ or more_epochs or data):
+        steps = len(found.history_.loss)
+        said = f"{model}: at its end, after {steps_in_words(steps)}; --more-epochs goes on"
+        answer({"model": str(model), "steps": steps}, as_json, said)
+        return
     files = data or began.get("data")
     if began["name"] != "demo" and (not files or ("-" in files and not data)):
         raise ParameterError(

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 
 from throughtime.cli.base import Terminated, complain
-from throughtime.errors import NonFiniteLoss, ParameterError
+from throughtime.errors import NonFiniteLoss, OutputError, ParameterError
 from throughtime.training import Callback, ModelCheckpoint, Resume, Training
 from throughtime.training.history import steps_in_words
 
@@ -96,13 +96,22 @@ def learn(
         except KeyboardInterrupt:
             run: Training | None = vars(model).get("training_")
             if run is not None and run.between_steps and not checkpoint.done:
-                checkpoint.save(run)
-                command = shlex.join(["throughtime", "resume", str(path)])
-                complain(f"saved after {steps_in_words(run.step)}; `{command}` goes on from there")
+                complain(_saved(checkpoint, run, ["DATA"] if "-" in job.data else []))
             raise
         finally:
             checkpoint.lock.release()
             model.set_params(callbacks=before)
+
+
+def _saved(checkpoint: ModelCheckpoint, run: Training, more: Sequence[str]) -> str:
+    """Saves a training that was interrupted; returns how it goes on."""
+    command = shlex.join(["throughtime", "resume", str(checkpoint.path)])
+    on = f"`{' '.join([command, *more])}` goes on from there"
+    try:
+        checkpoint.save(run)
+    except OutputError as error:
+        return f"{error}; what was saved before is whole, and {on}"
+    return f"saved after {steps_in_words(run.step)}; {on}"
 
 
 def the_one(data: Sequence[str]) -> Path:

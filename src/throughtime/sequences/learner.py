@@ -80,7 +80,10 @@ class SequenceLearner(Learner):
         else:
             self._keep(before.fitted)
             self._check_columns(task.read)
-            _, learned, held_out, _ = self._parts(task, self.seed_, self.fitted_.encoding)
+            _, learned, held_out, symbols = self._parts(task, self.seed_, self.fitted_.encoding)
+            if before.asked.new_data:
+                guesses = _guesses(task, learned, held_out, self.fitted_.answers, symbols)
+                self._keep(self.fitted_._replace(**guesses))
         encoding, answers = self.fitted_.encoding, self.fitted_.answers
         scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
         self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent, before)
@@ -91,7 +94,6 @@ class SequenceLearner(Learner):
         given, seed = self.get_params(), random.seed_of(self.random_state)
         encoding, learned, held_out, symbols = self._parts(task, seed)
         answers = answers_of(learned)
-        tagged = isinstance(learned.answers, Rows) and isinstance(answers, Labels)
         sizes = sizes_of(given, len(learned))
         cell = resolve_cell(given["cell"], given["activation"])
         net = network(
@@ -116,8 +118,7 @@ class SequenceLearner(Learner):
                 sizes=sizes,
                 columns=task.read.columns,
                 names=task.read.names,
-                baseline=baseline(learned, held_out or learned, answers, task.of_classes),
-                frequent=FrequentTags.of(symbols, learned.answers.values) if tagged else None,
+                **_guesses(task, learned, held_out, answers, symbols),
             )
         )
         return learned, held_out
@@ -248,3 +249,14 @@ class SequenceLearner(Learner):
         cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
     ) -> tuple[Self, Any]:
         return unpack(cls, tensors, metadata, cells, engine)
+
+
+def _guesses(
+    task: Task, learned: Lesson, held_out: Lesson | None, answers: Answers, symbols: Symbols | None
+) -> dict[str, Any]:
+    """What guessing comes to that does not look at the sequence, and the most frequent tags of tokens."""
+    tagged = isinstance(learned.answers, Rows) and isinstance(answers, Labels)
+    return {
+        "baseline": baseline(learned, held_out or learned, answers, task.of_classes),
+        "frequent": FrequentTags.of(symbols, learned.answers.values) if tagged else None,
+    }

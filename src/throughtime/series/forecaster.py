@@ -320,6 +320,9 @@ class Forecaster(TrainedForecaster):
         before = self._go_on(resume, lambda: fingerprint(panel.parts))
         if before is not None and panel.roles != before.fitted.roles:
             raise DataError(f"the columns must be those of {str(before.asked.path)!r}, and in their order")
+        frequency = panel.frequency.code if panel.frequency else None
+        if before is not None and frequency != before.fitted.frequency:
+            raise DataError(f"the steps are of {frequency}, and those of the model are of {before.fitted.frequency}")
         lesson = prepare(self, panel, self._say, None if before is None else before.fitted)
         outputs = len(levels_of(self)) if self.loss == "pinball" else 1
         windows = lesson.learned(outputs)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from throughtime import files
@@ -63,7 +65,7 @@ class Resume:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,11 @@ class Checkpoint:
         return self.stopped is not None or self.now.step >= self.plan.max_steps
 
     @classmethod
-    def of(cls, training: Training, data: str) -> Checkpoint:
+    def of(cls, training: Training) -> Checkpoint:
         """That of a training between two steps."""
         now = training.snapshot()
         engine = training.network.engine.name
-        found = cls(training.plan, data, engine, now, tuple(training.snapshots), training.stopped)
+        found = cls(training.plan, training.data, engine, now, tuple(training.snapshots), training.stopped)
         return replace(found, snapshots=()) if found.finished and training.ended else found
 
     def put_into(self, training: Training, rows: int) -> None:
@@ -258,8 +260,9 @@ def _plan(stored: Mapping[str, Any], decided: Mapping[str, Any]) -> Plan:
 class ModelCheckpoint(Callback):
     """Saves the model into a file again and again, so that nothing is lost.
 
-    It saves before the first step, then every so often, and when ``fit`` is done; ``fit(..., resume=path)`` goes on
-    from there. While the training lasts, no other one may write to the same file.
+    It saves before the first step, unless there is a file of an earlier training, then every so often, and when ``fit``
+    is done; ``fit(..., resume=path)`` goes on from there. While the training lasts, no other one may write to the same
+    file.
 
     Parameters
     ----------
@@ -318,7 +321,10 @@ class ModelCheckpoint(Callback):
     def on_start(self, run: Training) -> None:
         self.done = False
         self.lock.acquire()
-        self.save(run)
+        if run.step == 0 and Path(self.path).exists():  # an earlier model stays until there is something to lose
+            self._last_step, self._last_time = 0, time.monotonic()
+        else:
+            self.save(run)
 
     def on_step(self, run: Training) -> None:
         if self.steps is None:

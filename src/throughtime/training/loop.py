@@ -96,6 +96,8 @@ class Training:
     callbacks : sequence of Callback
     save : callable, optional
         The model's ``save``.
+    data : str, default ""
+        The fingerprint of the data.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Training:
         validate: Callable[[], float] = lambda: math.nan,
         callbacks: Sequence[Callback] = (),
         save: Callable[..., None] = nowhere,
+        data: str = "",
     ) -> None:
         self.network = network
         self.optimizer = optimizer
@@ -116,6 +119,7 @@ class Training:
         self.validate = validate
         self.callbacks = callbacks
         self.save = save
+        self.data = data
         self.step = 0
         self.symbols = 0
         self.first_step, self.first_symbols = 0, 0
