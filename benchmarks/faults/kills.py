@@ -1,8 +1,8 @@
 """Trainings that are killed at random moments, again and again, and gone on with: their final files must be equal.
 
-For each kind of model one training runs without a break. Then as many as are asked for are ended by SIGKILL several
-times each, at random moments, every second one among them while it saves after every step, so that most kills meet it
-saving; `throughtime resume` goes on with each until it is done.
+For each kind of model one training runs without a break. Then as many as are asked for are ended by SIGKILL up to four
+times each, at random moments; about every second one saves after each step, so that some kills meet it saving.
+`throughtime resume` goes on with each until it is done.
 
     python benchmarks/faults/kills.py   # adds a record to benchmarks/results/faults.jsonl; takes ten minutes
 """

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tests.trained import TEXT, fitted
@@ -69,6 +70,11 @@ class Process:
         while re.search(pattern, self.said) is None:
             assert self.read(), f"it ended and said {self.said!r}"
         return self
+
+    def seconds(self):
+        """How long it has computed."""
+        figures = Path(f"/proc/{self.child.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return int(figures[11]) / os.sysconf("SC_CLK_TCK")
 
     def type(self, keys):
         os.write(self.terminal, keys)
@@ -182,6 +188,9 @@ def test_a_second_ctrl_c_leaves_at_once(folder):
     process = Process(folder, "train", "text.txt", "-o", "m", "--max-steps", "500", "--validation", "0", "-q", *sizes)
     while not (folder / "m").exists():
         assert process.child.poll() is None
+        time.sleep(0.01)
+    begun = process.seconds()
+    while process.seconds() < begun + 0.5:  # it is in its first step
         time.sleep(0.01)
     while process.child.poll() is None:  # one that comes before the last one was handled is lost
         process.child.send_signal(signal.SIGINT)
