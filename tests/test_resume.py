@@ -332,7 +332,9 @@ def test_what_it_says(tmp_path, capsys):
     go_on(text(verbose=1), [TEXT], path)
     assert f"going on from {path}, after 70 steps of 150\n" in capsys.readouterr().err
     go_on(text(verbose=1), [TEXT], path)
-    assert f"{path} is at its end, after 150 steps; more_epochs (--more-epochs) would go on\n" in capsys.readouterr().err
+    assert (
+        f"{path} is at its end, after 150 steps; more_epochs (--more-epochs) would go on\n" in capsys.readouterr().err
+    )
 
 
 def test_slim_leaves_the_state_of_the_training_out(tmp_path):
@@ -391,7 +393,8 @@ def test_other_data(case, other, tmp_path):
     one = "[0-9a-f]{32}"
     message = (
         rf"these are not the data that '{path}' was trained on: their fingerprint is ({one}), and theirs was "
-        rf"({state_of(path)['data']}); give the same data, or say that new ones are meant \(new_data=True\)"
+        rf"({state_of(path)['data']}); give the same data, or say that new ones are meant "
+        r"\(new_data=True, --new-data\)"
     )
     model = make()
     with pytest.raises(DataError, match=rf"^{message}$") as caught:
@@ -483,8 +486,16 @@ def test_no_file_and_a_damaged_one(tmp_path):
 def test_a_state_of_another_history(spoil, tmp_path):
     path = left(text()(), [TEXT], tmp_path / "m", 2)
     rewritten(path, lambda metadata: spoil(metadata["training"]))
-    with pytest.raises(ModelFileError, match=r"^the state of the training in the model file does not fit its history$"):
+    with pytest.raises(ModelFileError, match=misfit(path)):
         text()().fit(TEXT, resume=path)
+
+
+def misfit(path):
+    """What is said of a state that belongs to another training."""
+    return (
+        rf"^'{path}': the state of its training does not fit the network, the optimizer or the history of the model; "
+        "get another copy of it, or train the model anew$"
+    )
 
 
 @pytest.mark.parametrize("name", ["training.now.slots0.output.V", "training.past0.weights.output.V"])
@@ -492,7 +503,7 @@ def test_a_state_of_another_history(spoil, tmp_path):
 def test_a_state_of_another_network(name, change, tmp_path):
     path = left(text()(), [TEXT], tmp_path / "m", 2)
     rewritten(path, lambda metadata: None, lambda found: found | {name: change(found[name])})
-    with pytest.raises(ModelFileError, match=r"^the state of the training in the model file does not fit its network"):
+    with pytest.raises(ModelFileError, match=misfit(path)):
         text()().fit(TEXT, resume=path)
 
 
@@ -504,8 +515,25 @@ def test_a_state_of_other_rows(tmp_path):
         lambda metadata: None,
         lambda found: {name: w[:-1].copy() if name in names else w for name, w in found.items()},
     )
-    with pytest.raises(ModelFileError, match=r"^the state of the training in the model file does not fit its network"):
+    with pytest.raises(ModelFileError, match=misfit(path)):
         text()().fit(TEXT, resume=path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda training: training["plan"].update(max_steps=0), "its training makes no sense"),
+        (lambda training: training["plan"].update(seed=2), "seed is 2 in its training, and 1 in its parameters"),
+        (lambda training: training["plan"].pop("seed"), "it does not tell the plan of its training"),
+        (lambda training: training.pop("data"), "KeyError: 'data'"),
+        (lambda training: training["past"].pop(), "its training has parts called 'past0'"),
+    ],
+)
+def test_a_state_that_is_damaged(spoil, told, tmp_path):
+    path = left(text()(), [TEXT], tmp_path / "m", 2)
+    rewritten(path, lambda metadata: spoil(metadata["training"]))
+    said = f"'{path}': the model file is damaged: {told}; get another copy of it, or train the model anew"
+    refused(ModelFileError, re.escape(said), text(), [TEXT], path)
 
 
 def test_another_cell_of_the_same_name(tmp_path):
