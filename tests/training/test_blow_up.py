@@ -4,7 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from tests.sequences.material import X_RAGGED, Y_RAGGED
 
+from throughtime import SequenceClassifier, SequenceRegressor, load
+from throughtime.errors import NonFiniteLoss
+from throughtime.network import Batch
+from throughtime.training import Drawn, History, Resume, Training
 from throughtime.training.blow_up import is_far_off
 
 CHANCE = math.log(50)
@@ -88,3 +93,63 @@ def test_a_slow_beginning_is_none():
 def test_a_high_start_of_numbers_is_none():
     """The initial weights are ten times as bad as a constant, and learning takes its time."""
     assert first_alarm([40.0 * 0.99**step for step in range(500)], worst=40.0) is None
+
+
+# ---------------------------------------------------------------------- of numbers
+
+
+VALUES = [x.sum() for x in X_RAGGED]
+
+
+def regressor(**changes):
+    given = {"hidden_size": 6, "max_steps": 120, "random_state": 1, "batch_size": 8, "engine": "numpy"}
+    return SequenceRegressor(**given | {"optimizer": "sgd"} | changes)
+
+
+@pytest.mark.parametrize("rate", [1.0, 3.0, 10.0])
+def test_a_slow_blow_up_with_clipped_gradients_is_recovered_from(rate):
+    """Clipping lets no number leave the finite ones, however large the learning rate."""
+    history = regressor(learning_rate=rate).fit(X_RAGGED, VALUES).history_
+    assert history.rollback_steps
+    assert np.mean(history.loss[-10:]) < 0.25 * history.worst
+
+
+def test_what_numbers_cost_at_first_is_that_of_the_first_ten_batches(tmp_path):
+    """With a learning rate of next to nothing, and no dropout, they are the first ten losses."""
+    model = regressor(learning_rate=1e-12, dropout=0.0, max_steps=12, dtype="float64").fit(X_RAGGED, VALUES)
+    assert model.history_.beginning == pytest.approx(model.history_.loss[:10], rel=1e-9)
+    assert model.history_.worst == max(model.history_.beginning)
+    model.save(tmp_path / "m")
+    assert load(tmp_path / "m").history_ == model.history_
+
+
+def test_what_guessing_costs_needs_no_batches():
+    history = SequenceClassifier(hidden_size=4, max_steps=2).fit(X_RAGGED, Y_RAGGED).history_
+    assert history.beginning == []
+    assert history.worst == math.log(2)
+
+
+def test_other_numbers_are_judged_by_what_they_cost_at_first(tmp_path):
+    """Ten times as large, they cost a hundred times as much, and that is no blow-up."""
+    path = tmp_path / "m"
+    before = regressor(learning_rate=0.05).fit(X_RAGGED, VALUES)
+    before.save(path)
+    larger = [10 * value for value in VALUES]
+    asked = Resume(path, more_epochs=20, learning_rate=1e-6, new_data=True)
+    history = regressor(learning_rate=0.05).fit(X_RAGGED, larger, resume=asked).history_
+    assert history.rollback_steps == before.history_.rollback_steps == []
+    assert history.loss[:120] == before.history_.loss
+    assert min(history.loss[-10:]) > 2 * before.history_.worst
+    assert history.worst > 10 * before.history_.worst
+
+
+def test_a_cost_at_first_that_is_not_finite_is_told_by_the_first_step():
+    """It is not noted, so that the model can be saved all the same."""
+    model = regressor(max_steps=1).fit(X_RAGGED, VALUES)
+    network = model.network_
+    network.set_parameters({name: w * math.nan for name, w in network.parameters.items()})
+    broken = Training(network, model.training_.optimizer, model.training_.plan, History(None))
+    batch = Batch(x=np.ones((4, 2, 1), np.float32), targets=np.ones((1, 2, 1), np.float32))
+    with pytest.raises(NonFiniteLoss, match=r"^step 1 met numbers that are not finite"):
+        broken.run(Drawn(2, lambda rng: batch))
+    assert broken.history == History(None)
