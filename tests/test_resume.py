@@ -188,7 +188,7 @@ def test_before_the_first_step(tmp_path):
 
     for name in ("characters", "a blow-up", "two blow-ups", "two blow-ups, NumPy", "direct", "tags"):
         make, data = CASES[name]
-        path = tmp_path / "left"
+        path = tmp_path / name
         with pytest.raises(Left):
             make().set_params(callbacks=[ModelCheckpoint(path), Never()]).fit(*data)
         assert load(path).history_.loss == []
@@ -332,7 +332,29 @@ def test_what_it_says(tmp_path, capsys):
     go_on(text(verbose=1), [TEXT], path)
     assert f"going on from {path}, after 70 steps of 150\n" in capsys.readouterr().err
     go_on(text(verbose=1), [TEXT], path)
-    assert f"{path} is at its end, after 150 steps; more_epochs (--more-epochs) would go on\n" in capsys.readouterr().err
+    assert (
+        f"{path} is at its end, after 150 steps; more_epochs (--more-epochs) would go on\n" in capsys.readouterr().err
+    )
+
+
+def test_whether_a_training_is_unfinished(tmp_path):
+    import pickle
+
+    path = left(text()(), [TEXT], tmp_path / "m", 70)
+    model = load(path).set_params(verbose=0)
+    assert model.unfinished_
+    assert pickle.loads(pickle.dumps(model)).unfinished_
+    model.save(tmp_path / "slim", slim=True)
+    assert not load(tmp_path / "slim").unfinished_  # as far as is known
+    model.fit(TEXT, resume=path)
+    assert not model.unfinished_
+    assert not pickle.loads(pickle.dumps(model)).unfinished_
+    model.save(path)
+    assert not load(path).unfinished_
+    stopped = text(**BY_HEART)().fit(SHORT)
+    stopped.save(path)
+    assert stopped.training_.step < 400
+    assert not load(path).unfinished_
 
 
 def test_slim_leaves_the_state_of_the_training_out(tmp_path):
@@ -391,7 +413,8 @@ def test_other_data(case, other, tmp_path):
     one = "[0-9a-f]{32}"
     message = (
         rf"these are not the data that '{path}' was trained on: their fingerprint is ({one}), and theirs was "
-        rf"({state_of(path)['data']}); give the same data, or say that new ones are meant \(new_data=True\)"
+        rf"({state_of(path)['data']}); give the same data, or say that new ones are meant "
+        r"\(new_data=True, --new-data\)"
     )
     model = make()
     with pytest.raises(DataError, match=rf"^{message}$") as caught:
@@ -408,7 +431,7 @@ def test_other_data(case, other, tmp_path):
         ({"max_steps": 151}, "max_steps is 151 here and 150"),
         ({"learning_rate": 0.1}, "learning_rate is 0.1 here and 0.02"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd' here and 'adam'"),
-        ({"schedule": Plateau()}, r"schedule is \{'name': 'plateau', 'patience': 2, 'gamma': 0.5\} here and 'cosine'"),
+        ({"schedule": Plateau()}, r"schedule is \{'name': 'plateau', 'patience': 2, 'g\.\.\. here and 'cosine'"),
         ({"validation": 0.2}, "validation is 0.2 here and 0.1"),
         ({"dtype": "float64"}, "dtype is 'float64' here and 'float32'"),
         ({"random_state": 2}, "random_state is 2 here and 1"),
@@ -464,7 +487,7 @@ def test_a_file_of_the_first_format(tmp_path):
 
 def test_no_file_and_a_damaged_one(tmp_path):
     path = tmp_path / "m"
-    refused(ModelFileError, f"there is no model file '{path}'", text(), [TEXT], path)
+    refused(ModelFileError, f"there is no model file '{path}'; name one that .* wrote", text(), [TEXT], path)
     path.write_bytes(b"to be")
     refused(ModelFileError, f"'{path}' is no model file; .*", text(), [TEXT], path)
     left(text()(), [TEXT], path, 1)
@@ -483,8 +506,16 @@ def test_no_file_and_a_damaged_one(tmp_path):
 def test_a_state_of_another_history(spoil, tmp_path):
     path = left(text()(), [TEXT], tmp_path / "m", 2)
     rewritten(path, lambda metadata: spoil(metadata["training"]))
-    with pytest.raises(ModelFileError, match=r"^the state of the training in the model file does not fit its history$"):
+    with pytest.raises(ModelFileError, match=misfit(path)):
         text()().fit(TEXT, resume=path)
+
+
+def misfit(path):
+    """What is said of a state that belongs to another training."""
+    return (
+        rf"^'{path}': the state of its training does not fit the network, the optimizer or the history of the model; "
+        "get another copy of it, or train the model anew$"
+    )
 
 
 @pytest.mark.parametrize("name", ["training.now.slots0.output.V", "training.past0.weights.output.V"])
@@ -492,7 +523,7 @@ def test_a_state_of_another_history(spoil, tmp_path):
 def test_a_state_of_another_network(name, change, tmp_path):
     path = left(text()(), [TEXT], tmp_path / "m", 2)
     rewritten(path, lambda metadata: None, lambda found: found | {name: change(found[name])})
-    with pytest.raises(ModelFileError, match=r"^the state of the training in the model file does not fit its network"):
+    with pytest.raises(ModelFileError, match=misfit(path)):
         text()().fit(TEXT, resume=path)
 
 
@@ -504,8 +535,25 @@ def test_a_state_of_other_rows(tmp_path):
         lambda metadata: None,
         lambda found: {name: w[:-1].copy() if name in names else w for name, w in found.items()},
     )
-    with pytest.raises(ModelFileError, match=r"^the state of the training in the model file does not fit its network"):
+    with pytest.raises(ModelFileError, match=misfit(path)):
         text()().fit(TEXT, resume=path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda training: training["plan"].update(max_steps=0), "its training makes no sense"),
+        (lambda training: training["plan"].update(seed=2), "seed is 2 in its training, and 1 in its parameters"),
+        (lambda training: training["plan"].pop("seed"), "it does not tell the plan of its training"),
+        (lambda training: training.pop("data"), "KeyError: 'data'"),
+        (lambda training: training["past"].pop(), "its training has parts called 'past0'"),
+    ],
+)
+def test_a_state_that_is_damaged(spoil, told, tmp_path):
+    path = left(text()(), [TEXT], tmp_path / "m", 2)
+    rewritten(path, lambda metadata: spoil(metadata["training"]))
+    said = f"'{path}': the model file is damaged: {told}; get another copy of it, or train the model anew"
+    refused(ModelFileError, re.escape(said), text(), [TEXT], path)
 
 
 def test_another_cell_of_the_same_name(tmp_path):
@@ -608,8 +656,7 @@ def test_new_text_keeps_the_vocabulary(tmp_path):
     assert found.training_.step == 150
     assert found.classes_ == text(max_steps=1)().fit(TEXT).classes_
     assert found.history_.validation_steps[0] > 70  # those of the first text are no measure of this one
-    said = state_of(path)["data"]
-    assert go_on(text(), [other], path).data_ == said  # from now on these are its data
+    assert go_on(text(), [other], path).training_.step == 150  # from now on these are its data
 
 
 def test_new_text_with_a_symbol_that_is_not_known(tmp_path):
@@ -652,6 +699,14 @@ def test_new_series(tmp_path):
         model.fit(renamed, resume=Resume(path, new_data=True))
 
 
+def test_new_series_of_another_frequency(tmp_path):
+    make = series(time="day", target="a")
+    path = left(make(), [{"day": forecasters.days(120), "a": forecasters.wave()}], tmp_path / "m", 1)
+    hours = np.datetime64("2024-01-01T00") + np.arange(120)
+    with pytest.raises(DataError, match=r"^the steps are of h, and those of the model are of D$"):
+        make().fit({"day": hours, "a": forecasters.wave()}, resume=Resume(path, new_data=True))
+
+
 def test_new_columns(tmp_path):
     make = series(time="day")
     table = {"day": forecasters.days(120), "a": forecasters.wave(), "b": forecasters.wave(seed=1)}
@@ -665,8 +720,10 @@ def test_new_columns(tmp_path):
 def test_new_labels(tmp_path):
     make, data = CASES["labels of strings"]
     path = left(make(), data, tmp_path / "m", 70)
-    fewer = go_on(make, [WORDS[:12], KINDS[:12]], path, new_data=True)
+    swapped = ["high" if kind == "low" else "low" for kind in KINDS[:11]]
+    fewer = go_on(make, [WORDS[:11], swapped], path, new_data=True)
     assert fewer.training_.step == 150
+    assert fewer.baseline_ == sequences(SequenceClassifier, max_steps=1)().fit(WORDS[:11], swapped).baseline_
     with pytest.raises(DataError, match=r"^y has labels that were not learned before, such as 'none'; learn a new mod"):
         make().fit(WORDS, [*KINDS[:-1], "none"], resume=Resume(path, new_data=True))
 
@@ -674,8 +731,14 @@ def test_new_labels(tmp_path):
 def test_new_tags(tmp_path):
     make, data = CASES["tags"]
     path = left(make(), data, tmp_path / "m", 70)
-    found = go_on(make, [SENTENCES[:8], TAGS[:8]], path, new_data=True)
+    people = [["B-PER" if tag == "B-LOC" else tag for tag in row] for row in TAGS[:8]]
+    found = go_on(make, [SENTENCES[:8], people], path, new_data=True)
     assert found.training_.step == 150
+    anew = sequences(SequenceTagger, max_steps=1)().fit(SENTENCES[:8], people)
+    assert found.baseline_ == anew.baseline_
+    names = {tag: place for place, tag in enumerate(found.classes_)}
+    assert found.fitted_.frequent.others["Rome"] == names["B-PER"]
+    assert load(path).fitted_.frequent == found.fitted_.frequent
     other = [["B-ORG" if tag == "B-LOC" else tag for tag in row] for row in TAGS]
     with pytest.raises(DataError, match=r"not learned before, such as 'B-ORG'; learn a new model$"):
         make().fit(SENTENCES, other, resume=Resume(path, new_data=True))
@@ -697,6 +760,7 @@ def test_new_numbers(tmp_path):
         ({"more_epochs": math.inf}, "more_epochs must be a number of at least 0, got inf"),
         ({"more_epochs": math.nan}, "more_epochs must be a number of at least 0, got nan"),
         ({"more_epochs": "2"}, "more_epochs must be a number of at least 0, got '2'"),
+        ({"more_epochs": 1j}, "more_epochs must be a number of at least 0, got 1j"),
         ({"more_epochs": True}, "more_epochs must be a number of at least 0, got True"),
         ({"learning_rate": 0}, "learning_rate must be a number above 0, got 0"),
         ({"learning_rate": math.inf}, "learning_rate must be a number above 0, got inf"),
@@ -706,6 +770,13 @@ def test_new_numbers(tmp_path):
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ParameterError, match=rf"^{re.escape(message)}$"):
         Resume(**{"path": "m"} | options)
+
+
+@pytest.mark.parametrize("number", [np.int64(2), np.float32(2), 2, 2.0])
+def test_numbers_of_numpy_are_numbers(number, tmp_path):
+    path = left(text()(), [TEXT], tmp_path / "m", 140)
+    found = go_on(text(), [TEXT], path, more_epochs=number)
+    assert found.training_.step == 150 + 12
 
 
 def test_a_plain_path_is_enough(tmp_path):

@@ -167,7 +167,7 @@ class OutputLock:
 
     def abandon(self) -> None:
         """Leaves nothing behind where this process, which holds it, ends at once."""
-        if self._lock is not None:
+        if self._lock is not None and self._pid == os.getpid():
             self._clear_away()
             self._times = 0
             self.release()

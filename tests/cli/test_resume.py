@@ -32,7 +32,7 @@ os.execv(sys.executable, [sys.executable, "-m", "throughtime", *sys.argv[2:]])
 """Makes the terminal its own, so that Ctrl-C reaches it, and lets no file get larger than so many bytes."""
 
 CTRL_C = b"\x03"
-BEGUN = rb"\b[1-9]\d*/200"
+BEGUN, BEGUN_LONG = rb"\b[1-9]\d*/200\b", rb"\b[1-9]\d*/100000\b"
 """As the bar shows it."""
 
 
@@ -131,9 +131,9 @@ def whole(folder, command):
     return found
 
 
-def saved_after(lines):
+def saved_after(lines, command="throughtime resume m"):
     (line,) = (line for line in lines if line.startswith("saved after"))
-    return int(re.fullmatch(r"saved after ([\d,]+) steps?; `throughtime resume m` goes on from there", line)[1])
+    return int(re.fullmatch(rf"saved after ([\d,]+) steps?; `{command}` goes on from there", line)[1].replace(",", ""))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_what_reads_text_ends_at_once(folder):
 
 
 def test_a_second_training_into_the_same_file_is_refused(folder):
-    first = Process(folder, *TRAIN[:-1], "100000").until(rb"\b[1-9]\d*/100000")
+    first = Process(folder, *TRAIN[:-1], "100000").until(BEGUN_LONG)
     said = "OutputError: 'm' is being written by another training; wait for its end, or choose another name\n"
     for command in (TRAIN, ["resume", "m", "text.txt"]):
         second = run(folder, *command)
@@ -314,7 +314,9 @@ def test_data_from_standard_input_are_given_once_more(folder):
     os.write(writing, TEXT.encode())
     os.close(writing)
     process.until(BEGUN).child.send_signal(signal.SIGINT)
-    assert process.end()[0] == 130
+    ended, lines = process.end()
+    assert ended == 130
+    assert saved_after(lines, "throughtime resume m DATA") > 0
     lost = run(folder, "resume", "m")
     said = "ParameterError: 'm' does not say where its data are; name them: `throughtime resume m DATA`\n"
     assert (lost.returncode, lost.stderr) == (2, said)
@@ -345,8 +347,27 @@ def test_a_finished_model_stays_as_it_is(folder):
     expected = whole(folder, TRAIN)
     (folder / "m").write_bytes(expected)
     done = run(folder, "resume", "m", "text.txt")
-    assert "m is at its end, after 200 steps; more_epochs would go on" in done.stderr
+    assert "m is at its end, after 200 steps; more_epochs (--more-epochs) would go on" in done.stderr
     assert (folder / "m").read_bytes() == expected
+    (folder / "text.txt").unlink()
+    done = run(folder, "resume", "m")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "m: at its end, after 200 steps; --more-epochs goes on\n"
+    assert json.loads(run(folder, "resume", "m", "--json").stdout) == {"model": "m", "steps": 200}
+    assert (folder / "m").read_bytes() == expected
+
+
+def test_an_earlier_model_stays_until_the_training_is_interrupted(folder):
+    """Killed before the first saving is due, the training leaves it as it was."""
+    fitted().save(folder / "m")
+    before = (folder / "m").read_bytes()
+    process = Process(folder, *TRAIN[:-1], "100000").until(BEGUN_LONG)
+    assert (folder / "m").read_bytes() == before
+    process.child.kill()
+    process.end()
+    assert (folder / "m").read_bytes() == before
+    _, lines = Process(folder, *TRAIN[:-1], "100000").until(BEGUN_LONG).type(CTRL_C).end()
+    assert saved_after(lines) == len(load(folder / "m").history_.loss)
 
 
 def test_a_finished_model_names_no_data(folder):

@@ -5,23 +5,28 @@ import json
 import math
 import pickle
 import re
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from tests.trained import TEXT, small
 from tests.training.test_loop import spoiling
-from tests.training.test_snapshot import NETWORK, snapshot
+from tests.training.test_snapshot import NETWORK, N, network, snapshot
 
 from throughtime import files
 from throughtime.errors import ModelFileError, OutputError, ParameterError
+from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Constant
-from throughtime.training import Callback, Checkpoint, ModelCheckpoint, Plan, Resume
+from throughtime.training import Callback, Checkpoint, History, ModelCheckpoint, Plan, Resume, Training
 from throughtime.training.checkpoint import interval
 
 PLAN = Plan(100, 0.5, Constant(), seed=1, validate_every=20, patience=3, averaging=0.25)
 DATA = "0123456789abcdef" * 2
+DECIDED = {"schedule": Constant(), "seed": 1, "bptt_truncate": None, "averaging": 0.25, "patience": 3}
+"""By the parameters of the model."""
 CHECKPOINT = Checkpoint(PLAN, DATA, "numpy", snapshot(), (snapshot(step=0, best={}), snapshot(step=64)))
 
 
@@ -29,7 +34,7 @@ def there_and_back(checkpoint, change=lambda metadata, tensors: None):
     tensors, metadata = checkpoint.to_file()
     metadata = json.loads(json.dumps(metadata))
     change(metadata, tensors)
-    return Checkpoint.from_file(tensors, metadata, checkpoint.now.weights, Constant())
+    return Checkpoint.from_file(tensors, metadata, checkpoint.now.weights, DECIDED)
 
 
 def arrays(checkpoint):
@@ -72,58 +77,127 @@ def test_when_a_training_is_over(step, stopped, finished):
     assert replace(CHECKPOINT, now=snapshot(step=step), stopped=stopped).finished == finished
 
 
-PLAN_VALUES = [
-    ("max_steps", [None, 0, -1, 1.5, "9", True, 2**63]),
-    ("bptt_truncate", [0, -1, "9", 2.5]),
-    ("validate_every", [0, -1, "9", 2.5]),
-    ("patience", [0, -1, "9", 2.5]),
-    ("learning_rate", [None, 0, -1, "9", True, math.inf, math.nan]),
-    ("seed", [None, -1, 1.5, "1", 2**64]),
-    ("averaging", [None, -0.1, 1.1, "9", math.nan]),
-    ("patient_from", [None, -1, "1", 0.5]),
-    ("halved_from", [None, -1, "1", 0.5]),
-]
+PLAN_VALUES = {
+    "max_steps": [None, 0, -1, 1.5, "9", True, 2**63],
+    "validate_every": [0, -1, "9", 2.5],
+    "learning_rate": [None, 0, 1, -1.0, "9", True, math.inf, math.nan],
+    "patient_from": [None, -1, "1", 0.5, 3],
+    "judged_from": [None, -1, "1", 0.5, 71],
+    "halved_from": [None, -1, "1", 0.5],
+}
+"""There were 2 validations and 70 steps."""
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in PLAN_VALUES for value in values])
+def values_of(fields):
+    return [(name, value) for name, values in fields.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), values_of(PLAN_VALUES))
 def test_a_plan_that_is_none(name, value):
-    with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training is not told: its plan "):
+    with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training makes no sense$"):
         there_and_back(CHECKPOINT, lambda metadata, tensors: metadata["plan"].update({name: value}))
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("plan", [None, 5, [], "plan", {}, {"more": 1}]),
-        ("data", [None, 5, "", "0" * 31, "0" * 33, "g" * 32]),
-        ("engine", [None, 5, []]),
-        ("stopped", [5, [], {}, False]),
-        ("now", [None, 5, [], {}, {"step": 1}]),
-        ("past", [None, 5, "two", {}, [], [{}], [None, None], [{}, {}, {}]]),
-    ],
-)
-def test_a_field_that_is_none(name, values):
-    for value in values:
-        with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training is not told: "):
-            there_and_back(CHECKPOINT, lambda metadata, tensors, value=value: metadata.update({name: value}))
+OTHERWISE = {
+    "seed": [None, -1, 2, "1"],
+    "bptt_truncate": [0, 4, "9"],
+    "patience": [None, 0, 4, "3"],
+    "averaging": [None, 0.5, "0.25", math.nan],
+}
 
 
-@pytest.mark.parametrize("name", ["plan", "data", "engine", "now", "past", "stopped"])
+@pytest.mark.parametrize(("name", "value"), values_of(OTHERWISE))
+def test_a_plan_that_is_not_that_of_the_parameters(name, value):
+    told = f"the model file is damaged: {name} is {value!r} in its training, and {DECIDED[name]!r} in its parameters"
+    with pytest.raises(ModelFileError, match=rf"^{re.escape(told)}$"):
+        there_and_back(CHECKPOINT, lambda metadata, tensors: metadata["plan"].update({name: value}))
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Plan) if field.name not in ("schedule", "guard")])
+def test_a_plan_of_which_something_is_missing(name):
+    with pytest.raises(ModelFileError, match=r"^the model file is damaged: it does not tell the plan of its training$"):
+        there_and_back(CHECKPOINT, lambda metadata, tensors: metadata["plan"].pop(name))
+
+
+NO_FIELDS = {
+    "plan": [None, 5, [], "plan", {}, {"more": 1}],
+    "data": [None, 5, "", "0" * 31, "0" * 33, "g" * 32],
+    "engine": [None, 5, []],
+    "stopped": [5, [], {}, False, "x" * 300, "two\nlines"],
+    "now": [None, 5, [], {}, {"step": 1}],
+    "past": [None, 5, "two", {}, [], [{}], [None, None], [{}, {}, {}]],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), values_of(NO_FIELDS))
+def test_a_field_that_is_none(name, value):
+    with pytest.raises(ModelFileError, match=r"^the model file is damaged: "):
+        there_and_back(CHECKPOINT, lambda metadata, tensors: metadata.update({name: value}))
+
+
+@pytest.mark.parametrize("name", NO_FIELDS)
 def test_a_field_that_is_missing(name):
-    with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training is not told: "):
+    with pytest.raises(ModelFileError, match=rf"^the model file is damaged: KeyError: '{name}'$"):
         there_and_back(CHECKPOINT, lambda metadata, tensors: metadata.pop(name))
 
 
-@pytest.mark.parametrize("name", ["training.past2.weights.output.V", "training.other.x", "training.now.other.x"])
-def test_tensors_of_nothing(name):
-    with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training is not told: "):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("training.past2.weights.output.V", r"its training has parts called 'past2'"),
+        ("training.other.x", r"its training has parts called 'other'"),
+        ("training.now.other.x", "KeyError: 'other'"),
+    ],
+)
+def test_tensors_of_nothing(name, told):
+    with pytest.raises(ModelFileError, match=rf"^the model file is damaged: {told}$"):
         there_and_back(CHECKPOINT, lambda metadata, tensors: tensors.update({name: np.zeros(3)}))
 
 
 @pytest.mark.parametrize("metadata", [None, 5, "text", [], {}])
 def test_a_training_that_is_no_object(metadata):
-    with pytest.raises(ModelFileError, match=r"^the model file is damaged: its training is not told: "):
-        Checkpoint.from_file({}, metadata, {}, Constant())
+    with pytest.raises(ModelFileError, match=r"^the model file is damaged: "):
+        Checkpoint.from_file({}, metadata, {}, DECIDED)
+
+
+# ---------------------------------------------------------------------- in a training
+
+
+def fresh(rule="adam", *, steps=70, halved=0):
+    """A training of the network with so many steps in its history."""
+    history = History(3, [1.0] * steps, [0.5] * steps, [1.0] * steps, [20, 40], [1.0, 0.9])
+    history.rollback_steps, history.rollback_to = [5] * halved, [0] * halved
+    return Training(network(), Optimizer(rule), PLAN, history, data=DATA)
+
+
+def test_into_a_training_and_out_of_it():
+    training = fresh(halved=1)
+    CHECKPOINT.put_into(training, N)
+    assert (training.step, training.first_step, training.symbols) == (70, 70, 5000)
+    again = Checkpoint.of(training)
+    assert (again.plan, again.data, again.engine, again.stopped) == (PLAN, DATA, "numpy", None)
+    assert arrays(again) == arrays(CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "training", "rows"),
+    [
+        (CHECKPOINT, fresh("sgd"), N),
+        (CHECKPOINT, fresh(steps=69), N),
+        (CHECKPOINT, fresh(steps=71), N),
+        (CHECKPOINT, fresh(), N + 1),
+        (replace(CHECKPOINT, plan=replace(PLAN, halved_from=1)), fresh(), N),
+        (replace(CHECKPOINT, now=snapshot(validations=3)), fresh(), N),
+        (replace(CHECKPOINT, snapshots=(snapshot(step=71),)), fresh(), N),
+        (replace(CHECKPOINT, snapshots=CHECKPOINT.snapshots[::-1]), fresh(), N),
+    ],
+    ids=["rule", "steps", "more steps", "rows", "blow-ups", "validations", "later snapshot", "order"],
+)
+def test_what_does_not_fit_a_training(checkpoint, training, rows):
+    said = "the state of its training does not fit the network, the optimizer or the history of the model"
+    with pytest.raises(ModelFileError, match=rf"^{said}$"):
+        checkpoint.put_into(training, rows)
+    assert training.step == 0
 
 
 # ---------------------------------------------------------------------- another plan
@@ -138,6 +212,7 @@ def test_more_epochs(epochs, steps):
     """A training in its midst has its own steps, too; one that is over goes on from where it is."""
     found = CHECKPOINT.further(Resume("m", more_epochs=epochs), 10, 0)
     assert found.plan == replace(PLAN, max_steps=100 + steps, patient_from=2)
+    assert found.snapshots == ()
     stopped = replace(CHECKPOINT, stopped="enough", snapshots=())
     found = stopped.further(Resume("m", more_epochs=epochs), 10, 0)
     assert found.plan.max_steps == 70 + steps
@@ -147,7 +222,11 @@ def test_more_epochs(epochs, steps):
 
 def test_more_epochs_begin_the_mean_of_the_weights_anew():
     found = CHECKPOINT.further(Resume("m", more_epochs=1), 10, 0)
-    assert all(part.total == {} and part.averaged == 0 for part in (found.now, *found.snapshots))
+    assert (found.now.total, found.now.averaged) == ({}, 0)
+
+
+def test_more_epochs_of_an_unfinished_training_keep_its_best():
+    assert CHECKPOINT.further(Resume("m", more_epochs=1), 10, 0).now.best is CHECKPOINT.now.best
 
 
 def test_more_epochs_of_a_finished_training_have_its_weights_as_the_best():
@@ -163,10 +242,11 @@ def test_another_learning_rate():
 
 
 def test_other_data():
+    """Nothing that was measured with those before is compared with what these come to."""
     found = replace(CHECKPOINT, plan=replace(PLAN, patient_from=2)).elsewhere()
-    assert found.plan == PLAN
-    for part, before in zip((found.now, *found.snapshots), (CHECKPOINT.now, *CHECKPOINT.snapshots), strict=True):
-        assert part == replace(before, state={}, best={}, validations=0)
+    assert found.plan == replace(PLAN, judged_from=70)
+    assert found.now == replace(CHECKPOINT.now, state={}, best={}, validations=0)
+    assert found.snapshots == ()
 
 
 # ---------------------------------------------------------------------- how often
@@ -218,7 +298,14 @@ def watched(path, **options):
 
 def test_it_saves_every_few_steps(tmp_path):
     assert watched(tmp_path / "m", every=3) == [0, 0, 0, 3, 3, 3, 6, 6]
-    assert watched(tmp_path / "m", every=1) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert steps_in(tmp_path / "m") == 7
+    assert watched(tmp_path / "n", every=1) == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(("every", "seen"), [(3, [2, 2, 2, 3, 3, 3, 6, 6]), ("60s", [2] * 8)])
+def test_an_earlier_model_stays_until_there_is_something_to_lose(every, seen, tmp_path):
+    small(max_steps=2).fit(TEXT).save(tmp_path / "m")
+    assert watched(tmp_path / "m", every=every) == seen
     assert steps_in(tmp_path / "m") == 7
 
 
@@ -374,6 +461,31 @@ def test_a_lock_that_is_abandoned_leaves_nothing(tmp_path):
     lock.abandon()
     assert list(tmp_path.iterdir()) == []
     files.OutputLock(tmp_path / "m").acquire()
+
+
+IN_A_CHILD = """\
+import os, sys
+from throughtime.files import OutputLock
+lock = OutputLock(sys.argv[1])
+lock.acquire()
+open(".m.12.part", "w").close()
+if not (child := os.fork()):
+    lock.release()
+    lock.abandon()
+    lock.acquire()
+os.waitpid(child, 0)
+print(sorted(os.listdir()))
+OutputLock(sys.argv[1]).acquire()
+"""
+
+
+def test_a_forked_process_does_not_hold_the_lock(tmp_path):
+    """Neither it nor another one gets it, and it takes nothing away."""
+    command = [sys.executable, "-c", IN_A_CHILD, "m"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "['.m.12.part', '.m.lock']\n"
+    told = "throughtime.errors.OutputError: 'm' is being written by another training; wait for its end, or choose an"
+    assert done.stderr.count(told) == 2
 
 
 def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):

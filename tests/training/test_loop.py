@@ -252,6 +252,22 @@ def test_a_training_that_blows_up_whatever_its_rate_ends_with_good_weights():
     assert recorder.events[-1] == "end"
 
 
+def test_running_values_that_are_not_finite_are_a_blow_up():
+    """They are seen where the training is remembered, before the weights tell."""
+
+    def step(w, g, slots, k):
+        return w - k[0] * g, (slots[0] * k[1],)
+
+    def coefficients(t, learning_rate, decay):
+        return learning_rate, math.nan if t == 100 and learning_rate > 0.4 else 1.0
+
+    rule = Rule("spoiling", step, coefficients, slots=("sum",), learning_rate=0.1)
+    found = run(training(150, rule=rule))
+    assert found.history.rollback_steps == [128]
+    assert found.trouble == "after step 128 the running values of the optimizer were not finite"
+    assert (found.history.rollback_to, found.step) == ([0], 150)
+
+
 def test_a_validation_that_is_no_number_is_a_blow_up_too():
     scored = run(training(9, validate_every=2, validate=scores(1.0, math.nan, 2.0, 3.0, 4.0, 5.0, 6.0)))
     assert scored.history.rollback_steps == [4]

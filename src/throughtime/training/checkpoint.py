@@ -227,7 +227,7 @@ class Checkpoint:
         sound = (
             all(type(number) is int and 0 < number < 2**63 for number in whole)
             and type(plan.learning_rate) is float
-            and plan.learning_rate > 0
+            and 0 < plan.learning_rate < float("inf")
             and all(type(count) is int and 0 <= count < 2**63 for count in counts)
             and plan.patient_from <= min(part.validations for part in (*self.snapshots, self.now))
             and plan.judged_from <= self.now.step

@@ -229,7 +229,8 @@ class Training:
         self.history.beginning.clear()
         for chunk in islice(source.endless(self.plan.seed, self.step), blow_up.PROBED):
             loss, _ = self.network.loss(chunk.batch, restart(self._state, np.ones(source.rows, bool)))
-            self.history.beginning.append(loss)
+            if math.isfinite(loss):  # else the first step tells
+                self.history.beginning.append(loss)
 
     def _take_snapshot(self) -> str | None:
         """Remembers the training as it is; returns what is wrong where a running value is no number."""
