@@ -7,6 +7,7 @@ from throughtime.training.callbacks import Callback
 from throughtime.training.checkpoint import Checkpoint, ModelCheckpoint, Resume
 from throughtime.training.history import History
 from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step, seconds_to_score
+from throughtime.training.memory import Need, Outline, Size
 from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Corpus, Drawn, Source, Streams, restart
 
 __all__ = [
@@ -20,8 +21,11 @@ __all__ = [
     "Drawn",
     "History",
     "ModelCheckpoint",
+    "Need",
+    "Outline",
     "Plan",
     "Resume",
+    "Size",
     "Source",
     "Streams",
     "Training",

@@ -183,7 +183,7 @@ class Checkpoint:
 
 
 def _check_plan(plan: Plan) -> None:
-    whole = (plan.max_steps, plan.bptt_truncate, plan.validate_every, plan.patience)
+    whole = (plan.max_steps, plan.bptt_truncate, plan.segments, plan.validate_every, plan.patience)
     if not all(number is None or (type(number) is int and 0 < number < 2**63) for number in whole):
         raise ValueError("its plan has steps that are no numbers")
     if plan.max_steps is None or type(plan.seed) is not int or type(plan.patient_from) is not int:

@@ -149,6 +149,11 @@ class Source(Endless, Protocol):
     """Where the batches of a training come from, that ends some time."""
 
     @property
+    def longest(self) -> int:
+        """The most time steps that a batch has."""
+        ...
+
+    @property
     def steps_per_epoch(self) -> int:
         """How many batches make one pass, rounded up."""
         ...
@@ -211,6 +216,11 @@ class Streams:
     def rows(self) -> int:
         """How many rows are read side by side."""
         return min(self.batch_size, len(self.pieces))
+
+    @property
+    def longest(self) -> int:
+        """The most time steps that a chunk has."""
+        return min(self.seq_len, int((self.pieces[:, 2] - self.pieces[:, 0]).max()))
 
     @property
     def steps_per_epoch(self) -> int:

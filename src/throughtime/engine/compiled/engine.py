@@ -15,7 +15,8 @@ import numpy as np
 
 from throughtime.engine.compiled import cache
 from throughtime.engine.compiled.layers import can_plan
-from throughtime.engine.compiled.operations import FLOATS_AT_ONCE, Operations, some_lengths
+from throughtime.engine.compiled.memory import steps_at_once
+from throughtime.engine.compiled.operations import Operations, some_lengths
 from throughtime.engine.compiled.passes import Generation, Passes, SingleStep
 from throughtime.engine.compiled.plan import work_of
 from throughtime.engine.compiled.threads import number_for
@@ -86,7 +87,7 @@ class CompiledEngine(Operations):
             return None
         T, N = x.shape[:2]
         lengths = some_lengths(lengths, T)
-        at_once = T if network.body.reads_ahead else max(1, min(T, FLOATS_AT_ONCE // (N * network.body.kept())))
+        at_once = T if network.body.reads_ahead else min(T, steps_at_once(network.stages, N))
         outputs = np.empty((1 if network.body.pools else T, N, network.body.output_size), self.dtype)
         with self._turn:
             for start in range(0, T, at_once):
@@ -122,7 +123,7 @@ class CompiledEngine(Operations):
     def train_steps(
         self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
     ) -> tuple[list[StepResult], NetworkState]:
-        if run.bptt_truncate is not None or not can_plan(run.network.stages):
+        if run.bptt_truncate is not None or run.segments is not None or not can_plan(run.network.stages):
             return super().train_steps(run, batches, state, step)
         with self._turn:
             self.changed()
