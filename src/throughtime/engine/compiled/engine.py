@@ -21,6 +21,7 @@ from throughtime.engine.compiled.passes import Generation, Passes, SingleStep
 from throughtime.engine.compiled.plan import work_of
 from throughtime.engine.compiled.threads import number_for
 from throughtime.engine.compiled.training import SECONDS_A_CALL, TrainingSteps
+from throughtime.engine.free_memory import free_memory
 from throughtime.engine.protocol import (
     Array,
     NetworkState,
@@ -38,7 +39,7 @@ MOST_AT_ONCE = 512
 SECONDS_A_PIECE = 0.02
 """Pieces of generated text grow until one takes so long, or has so many symbols."""
 PLANS_KEPT = 8
-"""Batches of so many sizes find their job again; each has memory of its own."""
+"""Batches of so many sizes find their job again; each has memory of its own. Fewer, where memory is short."""
 
 
 class CompiledEngine(Operations):
@@ -118,6 +119,7 @@ class CompiledEngine(Operations):
             (T, N, lengths, number, id(network)),
             list(network.parameters.values()),
             lambda: Passes(network, T, N, lengths, number),
+            lambda: self.forward_bytes(network.stages, "softmax_cross_entropy", T, N),
         )
 
     def train_steps(
@@ -171,7 +173,14 @@ class CompiledEngine(Operations):
             (T, N, lengths, by_element, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
             arrays,
             lambda: TrainingSteps(network, optimizer, T, N, lengths, by_element, run.seed, number),
+            lambda: self._job_bytes(network, T, N),
         )
+
+    def _job_bytes(self, network: Any, T: int, N: int) -> int:
+        """About what the job of a training step takes, its gradients and copies of the weights included."""
+        weights: int = sum(w.size for w in network.parameters.values())
+        step = self.step_bytes(network.stages, network.objective.kernel, weights, T, N)
+        return step + (1 + self.copies) * weights * self.dtype.itemsize
 
     def generate(
         self,
@@ -212,16 +221,29 @@ class CompiledEngine(Operations):
 
 
 def _found_or_made(
-    kept: dict[Any, tuple[Made, list[Array]]], key: Any, arrays: list[Array], make: Callable[[], Made]
+    kept: dict[Any, tuple[Made, list[Array]]],
+    key: Any,
+    arrays: list[Array],
+    make: Callable[[], Made],
+    size: Callable[[], int],
 ) -> Made:
-    """What was made before under this key for these very arrays, or made now; the last few are kept."""
+    """What was made before under this key for these very arrays, or made now; the last few are kept.
+
+    ``size`` tells about how many bytes it takes.
+    """
     found = kept.pop(key, None)
     if found is None or len(found[1]) != len(arrays) or any(map(operator.is_not, found[1], arrays)):
-        while len(kept) >= PLANS_KEPT:
+        while kept and (len(kept) >= PLANS_KEPT or _is_short(size())):
             kept.pop(next(iter(kept)))
         found = (make(), arrays)
     kept[key] = found  # the last used stands last
     return found[0]
+
+
+def _is_short(size: int) -> bool:
+    """Whether the machine has not so many bytes left."""
+    free = free_memory()
+    return free is not None and free < size
 
 
 def _size(batch: Any) -> tuple[int, int, bool, bool]:
