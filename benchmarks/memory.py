@@ -1,10 +1,10 @@
 """What a training takes of memory, beside what was reckoned for it, and what segments of time save and cost.
 
 Each training runs in a process of its own, in which the same network has learned from a short batch before, so that
-libraries and compiled code are there; the figure is how much larger the resident size became (Linux). 70 steps, so that
+libraries and compiled code are there; the figure is how much larger the resident size became (Linux). 66 steps, so that
 there are two snapshots to go back to. LSTM, Adam.
 
-    python benchmarks/memory.py   # adds a record to benchmarks/results/memory.jsonl; takes ten minutes
+    python benchmarks/memory.py   # adds a record to benchmarks/results/memory.jsonl; takes some minutes
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from throughtime.optimizers import Optimizer, schedules
 from throughtime.training import Drawn, History, Outline, Plan, Size, Training
 
 RESULTS = Path(__file__).parent / "results" / "memory.jsonl"
-STEPS = 70
+STEPS = 66
 LONG, CUT = 20_000, 142
 
 CASES: dict[str, tuple[int, int, int]] = {  # T, N, steps
     "text, H 256": (64, 16, STEPS),
-    "text, H 1024": (64, 32, STEPS),
-    "words, K 8,000": (64, 32, STEPS),
-    "tags, both directions": (256, 32, STEPS),
-    "forecast, three layers": (512, 32, STEPS),
-    "classes of long rows": (LONG, 16, 3),
+    "text, H 512": (32, 8, STEPS),
+    "words, K 8,000": (32, 8, STEPS),
+    "tags, both directions": (128, 16, STEPS),
+    "forecast, three layers": (128, 16, STEPS),
+    "classes of long rows": (LONG, 8, 3),
 }
 ENGINES = ("compiled", "numpy")
 AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}

@@ -107,7 +107,7 @@ class Segments:
         carries = Stacked(self.below.layers[: _last_with_states(self.below) + 1])
         for number in range(len(self.parts) - 1):
             self._forward(carries, number, keep=False)
-        losses = []
+        losses: list[float] = []
 
         def gradient(outputs: Array, number: int) -> Any:
             loss, d_outputs = loss_of(outputs, self.parts[number])
@@ -115,14 +115,14 @@ class Segments:
             return d_outputs
 
         self._backward(gradient)
-        return math.fsum(losses)
+        return sum(losses)
 
     def _of_pool(self, loss_of: LossOf) -> float:
         engine = self.run.engine
         numbers = range(len(self.parts))
         pooled = np.concatenate([self._pool(self._forward(self.below, n, keep=False)[0], n)[0] for n in numbers])
         shares = self._shares(pooled)
-        y = np.where(shares != 0, shares * pooled, 0).sum(axis=0, keepdims=True).astype(engine.dtype)
+        y = _weighted(shares, pooled).sum(axis=0, keepdims=True).astype(engine.dtype)
         top = Forward(engine, self.run.parameters, {}, noise=self.run.noise)
         if self.above is None:
             loss, d_y = loss_of(y, slice(0, 1))
@@ -133,7 +133,7 @@ class Segments:
 
         def gradient(outputs: Array, number: int) -> Any:
             _, pool_tape = self._pool(outputs, number)
-            return engine.pool_back(pool_tape, (shares[number] * d_y).astype(engine.dtype))
+            return engine.pool_back(pool_tape, _weighted(shares[number], d_y).astype(engine.dtype))
 
         self._backward(gradient)
         return loss
@@ -178,6 +178,11 @@ class Segments:
             return np.asarray((np.arange(len(left))[:, None, None] == best) & (left > 0))
         ends = np.array([part.stop for part in self.parts])[:, None, None]
         return np.asarray((left > 0) & (lengths[:, None] <= ends))
+
+
+def _weighted(shares: Array, values: Array) -> Array:
+    """What has no share counts as 0, even if it is not finite."""
+    return np.asarray(shares * np.where(shares != 0, values, 0))
 
 
 def _last_with_states(layers: Stacked) -> int:
