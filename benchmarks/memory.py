@@ -2,7 +2,7 @@
 
 Each training runs in a process of its own, in which the same network has learned from a short batch before, so that
 libraries and compiled code are there; the figure is how much larger the resident size became (Linux). 66 steps, so that
-there are two snapshots to go back to. LSTM, Adam.
+there are two snapshots to go back to. LSTM, Adam, one thread.
 
     python benchmarks/memory.py   # adds a record to benchmarks/results/memory.jsonl; takes some minutes
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from throughtime import Network
+from throughtime import Network, set_num_threads
 from throughtime.benchmark import record
 from throughtime.benchmark.record import FORMAT, append, checkout, cpu, versions
 from throughtime.layers import Dense, Embedding, Layer, Pool, recurrent_stack
@@ -72,11 +72,12 @@ def batch_of(network: Network, T: int, N: int, rng: np.random.Generator) -> Batc
 
 
 def train(network: Network, T: int, N: int, steps: int, segments: int | None) -> float:
-    """Seconds of a step."""
+    """Seconds of the processor for a step, which other processes hardly change."""
     plan = Plan(steps, 1e-3, schedules.get("constant"), seed=0, segments=segments)
     run = Training(network, Optimizer("adam"), plan, History(None))
+    began = time.process_time()
     run.run(Drawn(N, lambda rng: batch_of(network, T, N, rng)))
-    return run.seconds / steps
+    return (time.process_time() - began) / steps
 
 
 def resident(which: str) -> int:
@@ -92,7 +93,6 @@ def measure(case: str, engine: str, segments: int | None) -> dict[str, Any]:
     train(Network(layers, loss, engine=engine, random_state=0), 8, 2, 2, segments and 2)
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the most is what there is now
     before = resident("VmRSS")
-    began = time.perf_counter()
     network = Network(layers, loss, engine=engine, random_state=0)
     seconds = train(network, T, N, steps, segments)
     outline = Outline(layers, loss, network.engine, Size(T, N), None, slots=2, keeps_best=False, averages=False)
@@ -102,12 +102,12 @@ def measure(case: str, engine: str, segments: int | None) -> dict[str, Any]:
         "segments": segments,
         "reckoned": outline.need(segments).total,
         "measured": resident("VmHWM") - before,
-        "seconds_per_step": round(seconds, 4),
-        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds_per_step": round(seconds, 4),
     }
 
 
 def main() -> None:
+    set_num_threads(1)
     if len(sys.argv) > 1:
         print(json.dumps(measure(*json.loads(sys.argv[1]))))
         return
@@ -122,7 +122,7 @@ def main() -> None:
                 ratio = found["reckoned"] / found["measured"]
                 print(f"{case:24}{engine:10}{segments or '':>5}", end="")
                 print(f"{found['reckoned'] / 2**20:10,.0f} {found['measured'] / 2**20:10,.0f} MiB {ratio:6.2f}", end="")
-                print(f"{found['seconds_per_step']:10.3f} s", flush=True)
+                print(f"{found['cpu_seconds_per_step']:10.3f} s", flush=True)
     commit, changed = checkout(Path(record.__file__).parent)
     today = datetime.date.today().isoformat()
     where = {"date": today, "commit": commit, "changed": changed, "cpu": cpu(), "versions": versions()}
