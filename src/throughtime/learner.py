@@ -138,7 +138,7 @@ class Learner(Estimator):
             self._say(
                 f"{outline.learned.steps:,} steps of {outline.learned.rows:,} rows do not fit into memory together "
                 f"({in_words(outline.need().total)} in all): they are learned in {self.segments_} segments, which "
-                "takes about a third longer"
+                "takes about twice as long"
             )
 
     def _go_on(self, resume: str | os.PathLike[str] | Resume | None, data: Callable[[], str]) -> GoingOn | None:
