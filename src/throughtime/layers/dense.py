@@ -31,9 +31,6 @@ class Dense(Layer):
             f"{self.name}.c": ParameterSpec((self.size,), "vector"),
         }
 
-    def kept(self) -> int:
-        return self.size
-
     def forward(self, x: Signal, run: Forward) -> tuple[Array, Signal]:
         return run.engine.product(x, run.parameters[f"{self.name}.V"], run.parameters[f"{self.name}.c"]), x
 

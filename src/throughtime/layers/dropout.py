@@ -46,7 +46,7 @@ class Dropout(Layer):
         if run.noise is None or self.rate == 0:
             return x, None
         purpose = dropout_key(run.noise.seed, self.name)
-        return run.engine.dropout(x, self.rate, purpose, run.noise.step, per_step=self.per_step)
+        return run.engine.dropout(x, self.rate, purpose, run.noise.step, per_step=self.per_step, start=run.start)
 
     def backward(self, tape: Any, d_y: Array, run: Backward, needs_input: bool = True) -> Array:
         return d_y if tape is None else run.engine.dropout_back(tape, d_y, run.window)

@@ -33,9 +33,6 @@ class Embedding(Layer):
     def specs(self) -> dict[str, ParameterSpec]:
         return {f"{self.name}.table": ParameterSpec((self.symbols, self.size), "embedding")}
 
-    def kept(self) -> int:
-        return 1 + self.size
-
     def forward(self, x: Array, run: Forward) -> tuple[Signal, Array]:
         return run.engine.embed(x, run.parameters[f"{self.name}.table"]), x
 
@@ -68,9 +65,6 @@ class OneHot(Layer):
     @property
     def takes_ids(self) -> bool:
         return True
-
-    def kept(self) -> int:
-        return 1
 
     def forward(self, x: Array, run: Forward) -> tuple[Tokens, None]:
         return Tokens(x, self.symbols), None

@@ -21,7 +21,10 @@ class Noise:
 
 @dataclass
 class Forward:
-    """One pass forward: what every layer needs to know on the way, and the final states that it leaves."""
+    """One pass forward: what every layer needs to know on the way, and the final states that it leaves.
+
+    ``start`` is the time of the first step, where it is a part of a longer batch.
+    """
 
     engine: Engine
     parameters: Mapping[str, Array]
@@ -29,6 +32,7 @@ class Forward:
     lengths: Array | None = None
     noise: Noise | None = None
     keep: bool = True
+    start: int = 0
     final: NetworkState = field(default_factory=dict)
 
 
@@ -105,10 +109,6 @@ class Layer(ABC):
     def names(self) -> set[str]:
         """What it is called: the names that its parameters, states and random numbers go by."""
         return {name.rpartition(".")[0] for name in self.specs()} | self.states().keys()
-
-    def kept(self) -> int:
-        """How many numbers the way back needs for each symbol of a batch."""
-        return 0
 
     @abstractmethod
     def forward(self, x: Signal, run: Forward) -> tuple[Any, Any]:

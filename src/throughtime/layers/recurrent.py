@@ -67,13 +67,6 @@ class Recurrent(Layer):
     def states(self) -> dict[str, tuple[int, ...]]:
         return {self.name: (self.size,) * len(self.unit.states)}
 
-    def kept(self) -> int:
-        cell = self.unit
-        G, A = len(cell.gates), len(cell.apart)
-        forward = G + cell.saved + len(cell.states) + 1
-        back = G + A + 2 + (G if A else 0)  # gradients of a, u and the outputs, the states side by side, that of h W
-        return self.size * (forward + back)
-
     def _weights(self, parameters: Any) -> ScanWeights:
         def of(key: str) -> Any:
             return parameters.get(f"{self.name}.{key}")
@@ -158,10 +151,6 @@ class Bidirectional(Layer):
     def states(self) -> dict[str, tuple[int, ...]]:
         forward, backward = self.directions()
         return forward.states() | backward.states()
-
-    def kept(self) -> int:
-        forward, backward = self.directions()
-        return forward.kept() + backward.kept() + 2 * self.size
 
     def forward(self, x: Signal, run: Forward) -> tuple[Array, Any]:
         passes = [layer.forward(x, run) for layer in self.directions()]

@@ -21,7 +21,7 @@ from throughtime.optimizers import Optimizer
 from throughtime.sequences.baselines import FrequentTags, baseline
 from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
 from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
-from throughtime.sequences.learning import batches, network, outputs, plan_training, sizes_of
+from throughtime.sequences.learning import batches, layers, network, outputs, plan_training, sizes_of
 from throughtime.sequences.model_file import Fitted, pack, unpack
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers, Labels
@@ -76,7 +76,7 @@ class SequenceLearner(Learner):
     ) -> None:
         """Learns the task; ``answers_of`` makes what is to be found from the part that is learned."""
         if before is None:
-            learned, held_out = self._begin_with(task, answers_of)
+            learned, held_out = self._begin_with(optimizer, task, answers_of)
         else:
             self._keep(before.fitted)
             self._check_columns(task.read)
@@ -89,13 +89,22 @@ class SequenceLearner(Learner):
         self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent, before)
         self._tell_fitted()
 
-    def _begin_with(self, task: Task, answers_of: Callable[[Lesson], Answers]) -> tuple[Lesson, Lesson | None]:
+    def _begin_with(
+        self, optimizer: Optimizer, task: Task, answers_of: Callable[[Lesson], Answers]
+    ) -> tuple[Lesson, Lesson | None]:
         """Makes the network; returns what is learned and what is held out."""
         given, seed = self.get_params(), random.seed_of(self.random_state)
         encoding, learned, held_out, symbols = self._parts(task, seed)
         answers = answers_of(learned)
         sizes = sizes_of(given, len(learned))
         cell = resolve_cell(given["cell"], given["activation"])
+        self._make_room(
+            layers(given, cell, encoding, answers, sizes),
+            answers.loss,
+            optimizer,
+            batches(learned, encoding, sizes.batch_size),
+            None if held_out is None else batches(held_out, encoding, sizes.batch_size),
+        )
         net = network(
             given,
             cell,

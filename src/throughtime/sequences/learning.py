@@ -66,6 +66,11 @@ def network(
     given: dict[str, Any], cell: Cell, encoding: Encoding, answers: Answers, sizes: Sizes, **weights: Any
 ) -> Network:
     """What the parameters ask for; ``weights`` are where its weights come from."""
+    return Network(layers(given, cell, encoding, answers, sizes), answers.loss, dtype=given["dtype"], **weights)
+
+
+def layers(given: dict[str, Any], cell: Cell, encoding: Encoding, answers: Answers, sizes: Sizes) -> list[Layer]:
+    """The layers of a network of these sizes."""
     first, inputs = encoding.first_layers(sizes.embedding_size)
     directions = 2 if given["bidirectional"] else 1
     recurrent = recurrent_stack(
@@ -78,8 +83,7 @@ def network(
         dropout=given["dropout"],
         variational_dropout=given["variational_dropout"],
     )
-    layers = [*first, *recurrent, *_pool(given, sizes), Dense(directions * sizes.hidden_size, answers.size)]
-    return Network(layers, answers.loss, dtype=given["dtype"], **weights)
+    return [*first, *recurrent, *_pool(given, sizes), Dense(directions * sizes.hidden_size, answers.size)]
 
 
 def _pool(given: dict[str, Any], sizes: Sizes) -> list[Layer]:

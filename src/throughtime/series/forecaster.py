@@ -330,22 +330,38 @@ class Forecaster(TrainedForecaster):
             raise DataError("no step of the part that is learned has values both before and after it")
         batches = Batches(windows.lengths, self._batch_size(windows), windows.batch)
         steps = self._steps(batches.steps_per_epoch)
+        held_out = self._held_out(lesson, outputs)
         if before is None:
-            self._begin_with(lesson, steps / batches.steps_per_epoch, outputs)
+            self._begin_with(optimizer, lesson, batches, held_out, steps, outputs)
         else:
             names = [series.name for series in panel]
             self._keep(before.fitted._replace(names=names, scales=lesson.scales))
         self._panel = panel
-        self._train(optimizer, lesson, batches, steps, spent, before)
+        self._train(optimizer, lesson, batches, held_out, steps, spent, before)
         self._calibrate(lesson)
         self._tell_fitted()
         return self
 
-    def _begin_with(self, lesson: Lesson, passes: float, outputs: int) -> None:
+    def _held_out(self, lesson: Lesson, outputs: int) -> Batches | None:
+        """What is scored; None where there is no validation part, or no series is long enough for one."""
+        windows = lesson.held_out(outputs) if self.validation else None
+        return None if windows is None else Batches(windows.lengths, 64, windows.batch)
+
+    def _begin_with(
+        self,
+        optimizer: Optimizer,
+        lesson: Lesson,
+        batches: Batches,
+        held_out: Batches | None,
+        steps: int,
+        outputs: int,
+    ) -> None:
         """Makes the network."""
         panel, levels, seed = lesson.panel, levels_of(self), random.seed_of(self.random_state)
         cell = resolve_cell(self.cell, self.activation)
-        sizes = Sizes(int(self.hidden_size or HIDDEN_SIZE), self._dropout(passes), outputs)
+        sizes = Sizes(int(self.hidden_size or HIDDEN_SIZE), self._dropout(steps / batches.steps_per_epoch), outputs)
+        layers = model_file.layers(self, cell, sizes, lesson.features, panel.roles)
+        self._make_room(layers, model_file.loss_of(self), optimizer, batches, held_out)
         drawn = {"initializer": self.initializer, "random_state": seed}
         network = make_network(self, cell, sizes, lesson.features, panel.roles, engine=self._engine(), **drawn)
         self._keep(
@@ -450,13 +466,12 @@ class Forecaster(TrainedForecaster):
         optimizer: Optimizer,
         lesson: Lesson,
         batches: Batches,
+        held_out: Batches | None,
         steps: int,
         spent: Callable[[], float],
         before: GoingOn | None,
     ) -> None:
         network, panel = self.network_, lesson.panel
-        windows = lesson.held_out(self.fitted_.sizes.outputs) if self.validation else None
-        held_out = None if windows is None else Batches(windows.lengths, 64, windows.batch)
         if before is None:
             rate = LEARNING_RATE if optimizer.rule.name in ("adam", "adamw") else optimizer.rule.learning_rate
             plan, seconds = make_plan(

@@ -15,7 +15,7 @@ from throughtime.engine.random import seed_of
 from throughtime.errors import ModelFileError, short
 from throughtime.estimator import cell_and_parameters, cell_to_json, named_parameters, weights_of
 from throughtime.files import Tensors, opening
-from throughtime.layers import Dense, recurrent_stack
+from throughtime.layers import Dense, Layer, recurrent_stack
 from throughtime.losses import AbsoluteError, Loss, Pinball, SquaredError
 from throughtime.network import Network
 from throughtime.series.features import OF_UNIT, REFERENCES, Fact, Features, Scale, Standard
@@ -69,6 +69,11 @@ def make_network(
     model: Forecaster, cell: Cell, sizes: Sizes, features: Features, roles: Roles, **weights: Any
 ) -> Network:
     """What the parameters of the model ask for; ``weights`` are where its weights come from."""
+    return Network(layers(model, cell, sizes, features, roles), loss_of(model), dtype=model.dtype, **weights)
+
+
+def layers(model: Forecaster, cell: Cell, sizes: Sizes, features: Features, roles: Roles) -> list[Layer]:
+    """The layers of a network of these sizes."""
     stack = recurrent_stack(
         cell,
         features.width(roles),
@@ -79,7 +84,7 @@ def make_network(
         variational_dropout=model.variational_dropout,
     )
     outputs = features.leads * len(roles.target) * sizes.outputs
-    return Network([*stack, Dense(sizes.hidden_size, outputs)], loss_of(model), dtype=model.dtype, **weights)
+    return [*stack, Dense(sizes.hidden_size, outputs)]
 
 
 def levels_of(model: Forecaster) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from throughtime.optimizers import Optimizer
 from throughtime.text import adapting
 from throughtime.text.blocks import Texts
 from throughtime.text.documents import Split
-from throughtime.text.learning import choose_sizes, network, plan_training, scoring_streams, training_streams
+from throughtime.text.learning import choose_sizes, make_room, network, plan_training, scoring_streams, training_streams
 from throughtime.text.lesson import MOST_REMEMBERED, Lesson, fingerprints, prepare, vocabulary_of
 from throughtime.text.model_file import Fitted, pack, unpack
 from throughtime.text.reading import Reading, Sources, read
@@ -293,6 +293,7 @@ class TextGenerator(TrainedText):
         lesson = self._lesson(vocabulary, reading, seed)
         cell, engine = resolve_cell(self.cell, self.activation), self._engine()
         if before is not None:
+            make_room(self, cell, optimizer, lesson, before.sizes)
             net, sizes = adapting.go_on(self, before, wider, engine, seed)
         else:
             sizes = choose_sizes(self, cell, optimizer, lesson, engine, spent)

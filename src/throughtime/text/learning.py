@@ -22,9 +22,16 @@ from throughtime.training.progress import clock
 if TYPE_CHECKING:
     from throughtime.text.generator import TextGenerator
 
+LOSS = SoftmaxCrossEntropy()
+
 
 def network(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes, **weights: Any) -> Network:
     """What the parameters of the model ask for; ``weights`` are where its weights come from."""
+    return Network(layers(model, cell, symbols, sizes), LOSS, dtype=model.dtype, **weights)
+
+
+def layers(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes) -> list[Layer]:
+    """The layers of a network of these sizes."""
     first: Layer = Embedding(symbols, sizes.embedding_size) if sizes.embedding_size else OneHot(symbols)
     recurrent = recurrent_stack(
         cell,
@@ -35,8 +42,20 @@ def network(model: TextGenerator, cell: Cell, symbols: int, sizes: Sizes, **weig
         dropout=sizes.dropout,
         variational_dropout=model.variational_dropout,
     )
-    layers = [first, *recurrent, Dense(sizes.hidden_size, symbols)]
-    return Network(layers, SoftmaxCrossEntropy(), dtype=model.dtype, **weights)
+    return [first, *recurrent, Dense(sizes.hidden_size, symbols)]
+
+
+def make_room(model: TextGenerator, cell: Cell, optimizer: Optimizer, lesson: Lesson, sizes: Sizes) -> None:
+    """Sees to it that a training with these sizes fits into memory.
+
+    Raises
+    ------
+    ParameterError
+        If it does not.
+    """
+    held_out = scoring_streams(lesson.scored) if model.validation else None
+    streams = training_streams(model, lesson.learned)
+    model._make_room(layers(model, cell, len(lesson.vocabulary), sizes), LOSS, optimizer, streams, held_out)
 
 
 def choose_sizes(
@@ -53,10 +72,13 @@ def choose_sizes(
         int(sizing.EMBEDDING_SIZE if model.embedding_size is None else model.embedding_size),
         float(sizing.dropout_for(passes) if model.dropout is None else model.dropout),
     )
+    make_room(model, cell, optimizer, lesson, sizes)
     if model.minutes is None or (model.hidden_size and model.dropout is not None):
         return sizes
     probe = network(model, cell, len(lesson.vocabulary), sizes, engine=engine, random_state=0)
-    trial = Plan(1, 1e-3, schedules.get("constant"), seed=0, bptt_truncate=model.bptt_truncate)
+    trial = Plan(
+        1, 1e-3, schedules.get("constant"), seed=0, bptt_truncate=model.bptt_truncate, segments=model.segments_
+    )
     step_seconds = seconds_per_step(probe, optimizer, trial, streams)
     seconds = max(60 * model.minutes - spent(), step_seconds)
     symbols_per_second = predictions / streams.steps_per_epoch / step_seconds
@@ -70,12 +92,14 @@ def choose_sizes(
         symbols_per_second=symbols_per_second,
         may_stack=model.num_layers is None,
     )
-    return replace(
+    sizes = replace(
         sizes,
         hidden_size=hidden_size,
         num_layers=sizes.num_layers if model.num_layers else num_layers,
         dropout=dropout if model.dropout is None else sizes.dropout,
     )
+    make_room(model, cell, optimizer, lesson, sizes)
+    return sizes
 
 
 def training_streams(model: TextGenerator, learned: Corpus) -> Streams:

@@ -8,6 +8,7 @@ from throughtime.training.checkpoint import Checkpoint, ModelCheckpoint, Resume
 from throughtime.training.corpus import Corpus
 from throughtime.training.history import History
 from throughtime.training.loop import Plan, Training, mean_loss, seconds_per_step, seconds_to_score
+from throughtime.training.memory import Need, Outline, Size
 from throughtime.training.streams import RESTART_EVERY, WARM_UP, Chunk, Drawn, Source, Streams, restart
 
 __all__ = [
@@ -21,8 +22,11 @@ __all__ = [
     "Drawn",
     "History",
     "ModelCheckpoint",
+    "Need",
+    "Outline",
     "Plan",
     "Resume",
+    "Size",
     "Source",
     "Streams",
     "Training",

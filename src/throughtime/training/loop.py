@@ -29,6 +29,7 @@ from throughtime.training.streams import Chunk, Endless, Source, restart
 class Plan:
     """What is decided before the first step.
 
+    ``segments`` is how many parts of a batch's time are kept in memory one after another; None: all of it at once.
     ``validate_every`` and ``patience`` (how many validations without a better one end the training, the best weights
     being kept) may be None: never. ``guard`` is a number of seconds after which the clock ends the training.
     ``averaging`` is the share of the steps, the last ones, of whose weights the mean is kept (Polyak and Juditsky,
@@ -40,6 +41,7 @@ class Plan:
     schedule: Schedule
     seed: int
     bptt_truncate: int | None = None
+    segments: int | None = None
     validate_every: int | None = None
     patience: int | None = None
     guard: float | None = None
@@ -299,7 +301,11 @@ class Training:
         """One step: the loss and its gradients, clipping, the update. Nothing is changed if they are not finite."""
         plan = self.plan
         found = self.network.loss_and_gradients(
-            batch.batch, restart(state, batch.fresh), noise=Noise(plan.seed, step), bptt_truncate=plan.bptt_truncate
+            batch.batch,
+            restart(state, batch.fresh),
+            noise=Noise(plan.seed, step),
+            bptt_truncate=plan.bptt_truncate,
+            segments=plan.segments,
         )
         engine = self.network.engine
         norm = engine.global_norm(found.parameters)
@@ -320,6 +326,11 @@ class Training:
     def bptt_truncate(self) -> int | None:
         """How many transitions a gradient goes back."""
         return self.plan.bptt_truncate
+
+    @property
+    def segments(self) -> int | None:
+        """In how many segments of time a step is done."""
+        return self.plan.segments
 
     def learning_rate(self, step: int) -> float:
         """What the schedule gives for a step, judged by the validations so far; half of it after each blow-up."""

@@ -114,6 +114,11 @@ class Source(Endless, Protocol):
     """Where the batches of a training come from, that ends some time."""
 
     @property
+    def longest(self) -> int:
+        """The most time steps that a batch has."""
+        ...
+
+    @property
     def steps_per_epoch(self) -> int:
         """How many batches make one pass, rounded up."""
         ...
@@ -197,6 +202,11 @@ class Streams:
     def rows(self) -> int:
         """How many rows are read side by side."""
         return min(self.batch_size, self.count)
+
+    @property
+    def longest(self) -> int:
+        """The most time steps that a chunk has."""
+        return max(min(self.seq_len, int((pieces[:, 2] - pieces[:, 0]).max())) for pieces in self._blocks())
 
     @cached_property
     def steps_per_epoch(self) -> int:

@@ -26,6 +26,7 @@ from tests.engine.compiled.material import (
 from throughtime import Network, cells
 from throughtime import engine as engines
 from throughtime.engine.compiled.job import Job
+from throughtime.engine.free_memory import VARIABLE
 from throughtime.errors import NonFiniteLoss, ParameterError, ShapeError, ThroughtimeError
 from throughtime.layers import Dense, OneHot, Recurrent
 from throughtime.losses import SoftmaxCrossEntropy, SquaredError
@@ -382,3 +383,18 @@ def test_training_steps_end_at_a_loss_that_is_no_number():
     results, _ = network.engine.train_steps(run, chunks, state_for(network, 3), 0)
     assert [np.isfinite(result.loss) for result in results] == [True, True, False]
     assert_same(network.parameters, two.parameters)
+
+
+@pytest.mark.parametrize(("free", "kept"), [("1000", 1), (str(1 << 40), 3)])
+def test_batches_of_several_sizes_keep_their_memory_as_far_as_there_is_any(monkeypatch, free, kept):
+    chunks = several_sizes()
+    expected = trained(network_of("embedding stack"), chunks)
+    monkeypatch.setenv(VARIABLE, free)
+    network = network_of("embedding stack")
+    assert_same(trained(network, chunks), expected)
+    assert len(network.engine._training) == kept
+
+
+def several_sizes():
+    network = network_of("embedding stack")
+    return [chunk for T in (3, 5, 4, 3) for chunk in chunks_for(network, T, 3, 1, seed=T)]

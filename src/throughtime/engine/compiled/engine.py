@@ -14,11 +14,13 @@ import numpy as np
 
 from throughtime.engine.compiled import cache
 from throughtime.engine.compiled.layers import can_plan
-from throughtime.engine.compiled.operations import FLOATS_AT_ONCE, Operations, some_lengths
+from throughtime.engine.compiled.memory import steps_at_once
+from throughtime.engine.compiled.operations import Operations, some_lengths
 from throughtime.engine.compiled.passes import Generation, Passes, SingleStep
 from throughtime.engine.compiled.plan import work_of
 from throughtime.engine.compiled.threads import number_for
 from throughtime.engine.compiled.training import SECONDS_A_CALL, TrainingSteps
+from throughtime.engine.free_memory import free_memory
 from throughtime.engine.protocol import (
     Array,
     NetworkState,
@@ -36,7 +38,7 @@ MOST_AT_ONCE = 512
 SECONDS_A_PIECE = 0.02
 """Pieces of generated text grow until one takes so long, or has so many symbols."""
 PLANS_KEPT = 8
-"""Batches of so many sizes find their job again; each has memory of its own."""
+"""Batches of so many sizes find their job again; each has memory of its own. Fewer, where memory is short."""
 
 
 class CompiledEngine(Operations):
@@ -85,7 +87,7 @@ class CompiledEngine(Operations):
             return None
         T, N = x.shape[:2]
         lengths = some_lengths(lengths, T)
-        at_once = T if network.body.reads_ahead else max(1, min(T, FLOATS_AT_ONCE // (N * network.body.kept())))
+        at_once = T if network.body.reads_ahead else min(T, steps_at_once(network.stages, N))
         outputs = np.empty((1 if network.body.pools else T, N, network.body.output_size), self.dtype)
         with self._turn:
             for start in range(0, T, at_once):
@@ -116,12 +118,13 @@ class CompiledEngine(Operations):
             (T, N, lengths, number, id(network)),
             list(network.parameters.values()),
             lambda: Passes(network, T, N, lengths, number),
+            lambda: self.forward_bytes(network.stages, "softmax_cross_entropy", T, N),
         )
 
     def train_steps(
         self, run: Trainable, batches: Sequence[Any], state: NetworkState, step: int
     ) -> tuple[list[StepResult], NetworkState]:
-        if run.bptt_truncate is not None or not can_plan(run.network.stages):
+        if run.bptt_truncate is not None or run.segments is not None or not can_plan(run.network.stages):
             return super().train_steps(run, batches, state, step)
         with self._turn:
             self.changed()
@@ -167,7 +170,14 @@ class CompiledEngine(Operations):
             (T, N, lengths, by_element, number, run.seed, id(optimizer), optimizer.clip_norm, optimizer.clip_value),
             arrays,
             lambda: TrainingSteps(network, optimizer, T, N, lengths, by_element, run.seed, number),
+            lambda: self._job_bytes(network, T, N),
         )
+
+    def _job_bytes(self, network: Any, T: int, N: int) -> int:
+        """About what the job of a training step takes, its gradients and copies of the weights included."""
+        weights: int = sum(w.size for w in network.parameters.values())
+        step = self.step_bytes(network.stages, network.objective.kernel, weights, T, N)
+        return step + (1 + self.copies) * weights * self.dtype.itemsize
 
     def generate(
         self,
@@ -208,16 +218,29 @@ class CompiledEngine(Operations):
 
 
 def _found_or_made(
-    kept: dict[Any, tuple[Made, list[Array]]], key: Any, arrays: list[Array], make: Callable[[], Made]
+    kept: dict[Any, tuple[Made, list[Array]]],
+    key: Any,
+    arrays: list[Array],
+    make: Callable[[], Made],
+    size: Callable[[], int],
 ) -> Made:
-    """What was made before under this key for these very arrays, or made now; the last few are kept."""
+    """What was made before under this key for these very arrays, or made now; the last few are kept.
+
+    ``size`` tells about how many bytes it takes.
+    """
     found = kept.pop(key, None)
     if found is None or len(found[1]) != len(arrays) or any(map(operator.is_not, found[1], arrays)):
-        while len(kept) >= PLANS_KEPT:
+        while kept and (len(kept) >= PLANS_KEPT or _is_short(size())):
             kept.pop(next(iter(kept)))
         found = (make(), arrays)
     kept[key] = found  # the last used stands last
     return found[0]
+
+
+def _is_short(size: int) -> bool:
+    """Whether the machine has not so many bytes left."""
+    free = free_memory()
+    return free is not None and free < size
 
 
 def _size(batch: Any) -> tuple[int, int, bool, bool]:

@@ -17,9 +17,11 @@ from throughtime.engine.choice import choose
 from throughtime.engine.compiled import library, parts
 from throughtime.engine.compiled.job import Job, room
 from throughtime.engine.compiled.layout import RecordLayout, padded
+from throughtime.engine.compiled.memory import FLOATS_AT_ONCE, count, reads_ahead, steps_at_once
 from throughtime.engine.compiled.rows import ONE, Rows, new_records, new_rows
 from throughtime.engine.compiled.target import host
 from throughtime.engine.compiled.threads import number_for
+from throughtime.engine.compiled.training import capacity_for
 from throughtime.engine.protocol import (
     Array,
     Engine,
@@ -28,14 +30,13 @@ from throughtime.engine.protocol import (
     ScanResult,
     ScanWeights,
     Signal,
+    Stage,
     States,
     Tokens,
+    batch_bytes,
 )
 from throughtime.engine.random import Key
 from throughtime.errors import ParameterError
-
-FLOATS_AT_ONCE = 1 << 21
-"""What keeps nothing for the way back goes in chunks that keep about so many numbers."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Operations(Engine):
     """What is asked of an engine layer by layer, in machine code and float32."""
 
     name = "compiled"
+    copies = 4  # two of them in the engine's order, one for each way; the others as in NumPy
 
     def __init__(self) -> None:
         self.dtype = np.dtype(np.float32)
@@ -72,6 +74,18 @@ class Operations(Engine):
     def changed(self) -> None:
         self._version += 1
         self._packed.clear()
+
+    def step_bytes(self, stages: Sequence[Stage], loss: str, parameters: int, T: int, N: int) -> int:
+        steps = capacity_for(parameters, parameters, T * N)
+        found = count(stages, T, N, number_for(T * N * parameters))
+        data = 2 * (steps + 1) * batch_bytes(stages, loss, T, N)
+        return data + self.dtype.itemsize * (found.place * T * N + found.fixed)
+
+    def forward_bytes(self, stages: Sequence[Stage], loss: str, T: int, N: int) -> int:
+        found = count(stages, T, N, 1)
+        steps = T if any(map(reads_ahead, stages)) else min(T, steps_at_once(stages, N))
+        outputs = 2 * found.size * T * N
+        return 2 * batch_bytes(stages, loss, T, N) + self.dtype.itemsize * (found.place * steps * N + outputs)
 
     # ------------------------------------------------------------------ weights in the engine's own order
 
@@ -260,17 +274,19 @@ class Operations(Engine):
 
     # ------------------------------------------------------------------ dropout
 
-    def dropout(self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True) -> tuple[Array, Any]:
-        return self._drop(x, rate, key, step, per_step), (rate, key, step, per_step)
+    def dropout(
+        self, x: Array, rate: float, key: Key, step: int, *, per_step: bool = True, start: int = 0
+    ) -> tuple[Array, Any]:
+        return self._drop(x, rate, key, step, per_step, start), (rate, key, step, per_step, start)
 
     def dropout_back(self, tape: Any, d_y: Array, window: slice | None = None) -> Array:
         return self._drop(d_y, *tape)
 
-    def _drop(self, x: Array, rate: float, key: Key, step: int, per_step: bool) -> Array:
+    def _drop(self, x: Array, rate: float, key: Key, step: int, per_step: bool, start: int) -> Array:
         job = Job()
         source = _aligned(x)
         out = room(source.shape)
-        parts.dropout(job, source, out, x.shape[2], rate, key, np.array([step]), per_step)
+        parts.dropout(job, source, out, x.shape[2], rate, key, np.array([step]), per_step, start)
         job.run(number_for(x.size * 16))
         return _unpadded(out, x.shape[2])
 

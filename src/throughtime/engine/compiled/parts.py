@@ -381,7 +381,15 @@ def pool_back(
 
 
 def dropout(
-    job: Job, x: Array, out: Array, size: int, rate: float, key: tuple[int, int], step: Array, per_step: bool
+    job: Job,
+    x: Array,
+    out: Array,
+    size: int,
+    rate: float,
+    key: tuple[int, int],
+    step: Array,
+    per_step: bool,
+    start: int = 0,
 ) -> None:
     """``out = x * mask`` for ``[T, N, width]``, of which the first ``size`` numbers are units; ``out`` is padded."""
     T, N, _ = x.shape
@@ -396,6 +404,7 @@ def dropout(
         out_row=out.shape[-1],
         step=step,
         moving=per_step,
+        start=start,
         key0=key[0],
         key1=key[1],
         threshold=int(rate * 2**32),

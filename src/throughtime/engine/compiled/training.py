@@ -21,6 +21,12 @@ SPEED = 5e10
 """Multiplications a second, for a guess of how many steps need room; how many are done in a call is for the clock."""
 
 
+def capacity_for(matrices: int, parameters: int, places: int) -> int:
+    """How many steps of so many places have room for their data, by the sizes of the matrices and of all weights."""
+    guess = 3 * matrices * places / SPEED + 4 * parameters / 1e9
+    return int(min(max(SECONDS_A_CALL / guess, 1), MOST_STEPS))
+
+
 class TrainingSteps:
     """The job of a training step: forward, back, the norm, clipping, the update; for batches of one size.
 
@@ -48,8 +54,8 @@ class TrainingSteps:
         parameters = network.parameters
         optimizer.prepare(parameters)
         self.network, self.optimizer, self.number = network, optimizer, number
-        guess = 3 * work_of(parameters, T * N) / SPEED + 4 * sum(w.size for w in parameters.values()) / 1e9
-        self.capacity = int(min(max(SECONDS_A_CALL / guess, 1), MOST_STEPS))
+        matrices = work_of(parameters, 1)
+        self.capacity = capacity_for(matrices, sum(w.size for w in parameters.values()), T * N)
         self.index, self.step = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.go = np.ones(1, np.int64)
         self.job = Job(self.go)

@@ -11,11 +11,11 @@ from throughtime.engine.random import MULTIPLIERS, ROUNDS, WEYL
 def write_dropout(module: Module, target: Target) -> None:
     """``dropout``: ``out = x * mask``; an element falls where its random word is below ``threshold``.
 
-    The word is that of ``random.words(key, step, time, row, unit)``; ``moving`` 0 uses the mask of time 0 at every
-    time. Rows of ``x`` have H numbers at least, those of ``out`` whole vectors.
+    The word is that of ``random.words(key, step, time, row, unit)``; the first time is ``start``, and ``moving`` 0 uses
+    the mask of time 0 at every time. Rows of ``x`` have H numbers at least, those of ``out`` whole vectors.
     """
     k = Kernel(
-        module, target, "dropout", "T N H *x x_row *out out_row i64*step moving key0 key1 threshold double:factor"
+        module, target, "dropout", "T N H *x x_row *out out_row i64*step moving start key0 key1 threshold double:factor"
     )
     T, N, H, x, x_row, out, out_row = k["T N H x x_row out out_row"]
     L = target.lanes
@@ -28,7 +28,7 @@ def write_dropout(module: Module, target: Target) -> None:
     first, last = k.share(N)
     moving = k["moving"] != 0
     with k.loop(0, T) as t:
-        time = k.splat(k.select(moving, t, 0).cast("trunc", "i32"), L)
+        time = k.splat(k.select(moving, t + k["start"], 0).cast("trunc", "i32"), L)
         with k.loop(first, last) as n:
             row = k.splat(n.cast("trunc", "i32"), L)
             m = t * N + n
