@@ -37,7 +37,8 @@ class History:
         After how many steps the training blew up, and to which it went back; it went on with half the learning rate.
         The other lists hold what was kept.
     beginning : list of float
-        What the first batches cost with the weights that the training began with, where numbers are predicted.
+        What the first batches cost with the weights that the training began with, where numbers are predicted or the
+        data are others than before.
     unit : str, default "nats per symbol"
         Of the losses.
     """
@@ -68,8 +69,9 @@ class History:
 
     @property
     def worst(self) -> float:
-        """What a network costs that has learned nothing."""
-        return max(self.beginning, default=math.inf) if self.chance is None else self.chance
+        """What a network costs that has learned nothing of these data."""
+        known = [*self.beginning, *([] if self.chance is None else [self.chance])]
+        return max(known, default=math.inf)
 
     def cut(self, steps: int, validations: int) -> None:
         """Forgets what came after so many steps and validations."""

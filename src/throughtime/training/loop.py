@@ -196,7 +196,7 @@ class Training:
     def _loop(self, source: Endless, began: float) -> None:
         engine, plan = self.network.engine, self.plan
         chunks = self._chunks(source)
-        if self.step == self.plan.judged_from and self.history.chance is None:
+        if self.step == plan.judged_from and (self.history.chance is None or self.step):
             self._probe(source)
         trouble = self._score_if_due()  # a checkpoint may be from just before
         while True:
