@@ -110,7 +110,7 @@ def _tag(model: Any, data: Path, encoding: str) -> Found:
     """A row for each token: its sentence, counted from 1, the token and its tag."""
     from throughtime.cli.conll import read_conll
 
-    tokens, _ = read_conll(data, encoding, tagged=False)
+    tokens, _ = read_conll(data, encoding, [str(tag) for tag in model.classes_.tolist()])
     tags = model.predict(tokens)
     return {}, {
         "sentence": [number for number, some in enumerate(tokens, start=1) for _ in some],
