@@ -273,7 +273,8 @@ def test_what_is_no_number_is_told_with_file_row_and_column(cli, classifier, tmp
     result = cli("predict", "m", "rows.csv")
     assert (result.exit_code, result.stderr) == (
         2,
-        "DataError: 'rows.csv': column 'second', row 2: the number is missing\n",
+        "DataError: 'rows.csv': column 'second', row 2: the number is missing; all rows have as many steps: fill it "
+        "in or leave out the row; sequences of unequal lengths are for Python\n",
     )
 
 
@@ -288,6 +289,49 @@ def test_each_model_refuses_the_form_of_the_other(cli, classifier, sentences, re
     result = cli("predict", "m", sentences)
     assert result.exit_code == 2
     assert "'train.conll' ends in no form of a table that is read here; choose one of '.csv', '.txt'" in result.stderr
+
+
+def test_rows_without_a_text_have_empty_answers(cli, reviews, tmp_path):
+    cli("classify", reviews, "-o", "m", "--text", "review", "--label", "sentiment", *QUICK)
+    rows = "review,sentiment\nthe great film,good\n,bad\n  ,bad\nawful,bad\n"
+    (tmp_path / "new.csv").write_text(rows, encoding="utf-8")
+    (tmp_path / "full.csv").write_text("review\nthe great film\nawful\n", encoding="utf-8")
+    result = cli("predict", "m", "new.csv")
+    full = cli("predict", "m", "full.csv").stdout.splitlines()
+    assert result.stderr == "'new.csv': 2 of 4 rows have no text in column 'review', and get no answer\n"
+    assert result.stdout.splitlines() == [full[0], full[1], ",,", ",,", full[2]]
+    for ending in ("csv", "jsonl", "parquet"):
+        assert cli("predict", "m", "new.csv", "--to", f"found.{ending}").exit_code == 0
+        found = read_table(tmp_path / f"found.{ending}")
+        assert [bool(label) for label in found["label"]] == [True, False, False, True]
+        assert np.isnan(np.array(found["p_bad"], float)).tolist() == [False, True, True, False]
+
+
+def test_rows_without_a_text_are_not_learned_from_and_not_scored(cli, reviews, tmp_path):
+    rows = "review,sentiment\nthe great film,good\n,bad\n  ,bad\nawful,bad\n"
+    (tmp_path / "new.csv").write_text(rows, encoding="utf-8")
+    (tmp_path / "empty.csv").write_text("review,sentiment\n,bad\n", encoding="utf-8")
+    missing = "'new.csv': column 'review', row 2: the text is missing (so it is in 2 rows); leave out rows without one"
+    words = ("classify", "-o", "m", "--text", "review", "--label", "sentiment", *QUICK)
+    for result in (cli(*words, "new.csv"), cli(*words, reviews, "--test", "new.csv")):
+        assert (result.exit_code, result.stderr) == (2, f"DataError: {missing}\n")
+    assert cli(*words, reviews).exit_code == 0
+    result = cli("predict", "m", "empty.csv")
+    assert result.stderr == (
+        "DataError: 'empty.csv': column 'review', row 1: the text is missing; leave out rows without one\n"
+    )
+
+
+def test_labels_that_were_never_learned_are_named_in_a_line(cli, reviews, sentences, tmp_path):
+    (tmp_path / "new.csv").write_text("review,sentiment\nthe film,mixed\nawful,bad\n", encoding="utf-8")
+    options = ("--text", "review", "--label", "sentiment", *QUICK)
+    result = cli("classify", reviews, "-o", "m", *options, "--test", "new.csv")
+    unseen = "labels that were never seen in training ('mixed') are those of 1 row; they count as wrong"
+    assert (result.exit_code, result.stderr) == (0, f"'new.csv': {unseen}\n")
+    (tmp_path / "new.conll").write_text("Anna B-DOG\nsleeps O\n", encoding="utf-8")
+    result = cli("tag", sentences, "-o", "t", *QUICK, "--test", "new.conll")
+    unseen = "labels that were never seen in training ('B-DOG') are those of 1 step; they count as wrong"
+    assert (result.exit_code, result.stderr) == (0, f"'new.conll': {unseen}\n")
 
 
 @pytest.mark.parametrize("name", ["forecast", "classify", "tag"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,19 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, Model, OwnCells, Raw, answer, check_apart, command, data_of, load_model
+from throughtime.cli.base import (
+    Encoding,
+    Json,
+    Model,
+    OwnCells,
+    Raw,
+    answer,
+    check_apart,
+    command,
+    complain,
+    data_of,
+    load_model,
+)
 from throughtime.errors import ParameterError
 
 Columns = Mapping[str, Any]
@@ -80,8 +93,11 @@ def _forecast(model: Any, data: Path, encoding: str) -> Found:
 
 
 def _classify(model: Any, data: Path, encoding: str) -> Found:
-    """The label and the probability of each, or the value; of several labels or values a column each."""
-    from throughtime.cli.sequences import sequences_of
+    """The label and the probability of each, or the value; of several labels or values a column each.
+
+    Rows with an empty text have empty answers.
+    """
+    from throughtime.cli.sequences import are_there, sequences_of
     from throughtime.cli.tables import read_cells, typed
 
     names = model.fitted_.names
@@ -90,13 +106,30 @@ def _classify(model: Any, data: Path, encoding: str) -> Found:
     text = model.fitted_.columns is None
     cells = read_cells(data, encoding)
     with data_of(data):
-        sequences = sequences_of(typed(cells, names if text else ()), list(names), text=text)
-        found = model.predict(sequences)
+        columns = typed(cells, names if text else ())
+        there = are_there(columns, names[0]) if text else np.array([True])
+        if there.all() or not there.any():
+            return cells, _answers(model, sequences_of(columns, list(names), text=text))
+        texts = {names[0]: list(itertools.compress(columns[names[0]], there))}
+        answers = _answers(model, sequences_of(texts, list(names), text=True))
+    empty = f"{np.count_nonzero(~there):,} of {len(there):,} rows"
+    complain(f"{str(data)!r}: {empty} have no text in column {names[0]!r}, and get no answer")
+    return cells, {name: _at(there, column) for name, column in answers.items()}
+
+
+def _answers(model: Any, sequences: Any) -> Columns:
+    found = model.predict(sequences)
     if not hasattr(model, "predict_proba"):
-        return cells, _by_column("value", found)
+        return _by_column("value", found)
     chances = model.predict_proba(sequences)
     of_classes = {f"p_{name}": chances[:, place] for place, name in enumerate(model.classes_.tolist())}
-    return cells, {**_by_column("label", found), **of_classes}
+    return {**_by_column("label", found), **of_classes}
+
+
+def _at(there: Any, column: Any) -> list[Any]:
+    """Answers where there are some; None elsewhere."""
+    found = iter(column.tolist())
+    return [next(found) if some else None for some in there]
 
 
 def _by_column(name: str, found: Any) -> dict[str, Any]:

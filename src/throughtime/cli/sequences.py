@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +24,7 @@ from throughtime.cli.base import (
     check_apart,
     check_model,
     command,
+    complain,
     data_of,
 )
 from throughtime.cli.options import with_options
@@ -74,7 +77,8 @@ def classify(
     words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
     if scored is not None:
         _, new, answers = scored
-        found = model.score(new, answers)
+        with _warnings_of(test):
+            found = model.score(new, answers)
         values, counts = np.unique(labels, return_counts=True)
         usual = values[counts.argmax()]
         majority = float(np.mean(answers == usual))
@@ -117,7 +121,8 @@ def tag(
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
     if scored is not None:
-        found = model.report(*scored)
+        with _warnings_of(test):
+            found = model.report(*scored)
         report |= {"accuracy": found.accuracy, "baseline": found.baseline}
         report |= {"f1": None if found.names is None else found.names.f1}
         words += f"\n{test}:\n{found}"
@@ -152,6 +157,16 @@ def job_of_tag(model: SequenceTagger, data: list[str], options: dict[str, Any], 
             model.fit(tokens, tags, resume=resume)
 
     return Job("tag", data, options, fit)
+
+
+@contextlib.contextmanager
+def _warnings_of(path: Path) -> Iterator[None]:
+    """Says warnings about the data of a file in a line each, with its name."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        complain(f"{str(path)!r}: {warning.message}")
 
 
 def _lesson(
@@ -205,11 +220,24 @@ def texts_of(table: Columns, name: str, what: str) -> list[str]:
     DataError
         If one is missing.
     """
-    found = list(column_of(table, name))
-    for row, cell in enumerate(found, start=1):
-        if cell is None or cell != cell or not str(cell).strip():
-            raise DataError(f"column {name!r}, row {row}: the {what} is missing")
-    return [str(cell) for cell in found]
+    missing = np.flatnonzero(~are_there(table, name))
+    if len(missing):
+        raise DataError(
+            f"column {name!r}, row {missing[0] + 1}: the {what} is missing{_of_all(missing)}; leave out rows "
+            "without one"
+        )
+    return [str(cell) for cell in column_of(table, name)]
+
+
+def are_there(table: Columns, name: str) -> Any:
+    """Which cells of a column hold any text, ``[N]``.
+
+    Raises
+    ------
+    DataError
+        If there is no such column.
+    """
+    return np.array([not (cell is None or cell != cell) and bool(str(cell).strip()) for cell in column_of(table, name)])
 
 
 def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
@@ -242,8 +270,16 @@ def numbers_of(table: Columns, name: str) -> Any:
     found = numbers(column_of(table, name), name)
     missing = np.flatnonzero(np.isnan(found))
     if len(missing):
-        raise DataError(f"column {name!r}, row {missing[0] + 1}: the number is missing")
+        raise DataError(
+            f"column {name!r}, row {missing[0] + 1}: the number is missing{_of_all(missing)}; all rows have as many "
+            "steps: fill it in or leave out the row; sequences of unequal lengths are for Python"
+        )
     return found
+
+
+def _of_all(missing: Any) -> str:
+    """How many rows lack something, where it is not the one that was named alone."""
+    return f" (so it is in {len(missing):,} rows)" if len(missing) > 1 else ""
 
 
 def column_of(table: Columns, name: str) -> Any:
