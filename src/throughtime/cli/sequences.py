@@ -75,7 +75,7 @@ def classify(
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
-    if scored is not None:
+    if test is not None and scored is not None:
         _, new, answers = scored
         with _warnings_of(test):
             found = model.score(new, answers)
@@ -120,7 +120,7 @@ def tag(
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
     words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
-    if scored is not None:
+    if test is not None and scored is not None:
         with _warnings_of(test):
             found = model.report(*scored)
         report |= {"accuracy": found.accuracy, "baseline": found.baseline}
