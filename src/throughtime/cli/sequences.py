@@ -6,9 +6,10 @@ import contextlib
 import itertools
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -51,7 +52,9 @@ def classify(
         str | None, typer.Option(metavar="COLUMN", help="the texts; without it all other columns are steps of numbers")
     ] = None,
     test: Annotated[Path | None, typer.Option(metavar="FILE", help="a table to score, which is not learned")] = None,
-    balanced: Annotated[bool, typer.Option("--balanced", help="rare labels count as much as frequent ones")] = False,
+    class_weight: Annotated[
+        Literal["balanced"] | None, typer.Option(help="balanced: rare labels count as much as frequent ones")
+    ] = None,
     encoding: Encoding = "utf-8",
     checkpoint_every: CheckpointEvery = "60s",
     save_error: SaveError = "go-on",
@@ -61,11 +64,11 @@ def classify(
 ) -> None:
     """Learn which label a text, or a row of numbers, has."""
     from throughtime.sequences import SequenceClassifier
+    from throughtime.sequences.report import scores_of, table_of
 
     check_apart([output], [data, test])
     check_model(output)
     parameters["cell"] = cell_of(parameters["cell"])
-    class_weight = "balanced" if balanced else None
     model = SequenceClassifier(**parameters, class_weight=class_weight, verbose=0 if quiet else 1)
     model.check()
     lesson = names, _, labels = _lesson(data, encoding, label, text)
@@ -74,7 +77,9 @@ def classify(
     given = job_of_classify(model, [str(data)], options, lesson)
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
-    words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
+    report |= {"columns": names, "validation_loss": model.validation_loss_, "baseline_loss": model.baseline_.loss}
+    what = f"texts {short(text)}" if text is not None else f"{len(names):,} steps: {_first(names)}"
+    words = f"{output}: {len(labels):,} rows, {what}; {_labels_in_words(model)}"
     if test is not None and scored is not None:
         _, new, answers = scored
         with _warnings_of(test):
@@ -82,8 +87,12 @@ def classify(
         values, counts = np.unique(labels, return_counts=True)
         usual = values[counts.argmax()]
         majority = float(np.mean(answers == usual))
+        scores = scores_of(model.predict(new).tolist(), answers.tolist())
         report |= {"rows": len(answers), "accuracy": found, "baseline": majority}
-        words += f"\n{test}: accuracy {found:.3f}, always {str(usual)!r} {majority:.3f} ({len(answers):,} rows)"
+        report |= {"scores": {str(name): {**asdict(score), "f1": score.f1} for name, score in scores.items()}}
+        words += f"\n{test}: accuracy {found:.3f}, always {short(usual)} {majority:.3f} ({len(answers):,} rows)"
+        if len(model.classes_) > 2:
+            words += f"\n{table_of([(str(name), score) for name, score in scores.items()])}"
     answer(report, as_json, words)
 
 
@@ -119,7 +128,7 @@ def tag(
     given = job_of_tag(model, [str(data)], {"encoding": encoding}, (tokens, tags))
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
-    words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
+    words = f"{output}: {len(tokens):,} sentences; {_labels_in_words(model)}"
     if test is not None and scored is not None:
         with _warnings_of(test):
             found = model.report(*scored)
@@ -157,6 +166,20 @@ def job_of_tag(model: SequenceTagger, data: list[str], options: dict[str, Any], 
             model.fit(tokens, tags, resume=resume)
 
     return Job("tag", data, options, fit)
+
+
+def _labels_in_words(model: SequenceClassifier | SequenceTagger) -> str:
+    """Which labels were learned, and how well, beside a guess that does not look at the sequence."""
+    loss, guess = model.validation_loss_, model.baseline_.in_words()
+    if loss is not None:
+        guess = f"on the part held out the loss is {loss:.4f}; there {guess}"
+    return f"labels {_first(model.classes_.tolist())}; {guess}"
+
+
+def _first(names: Sequence[Any]) -> str:
+    """The first ten, and how many more there are."""
+    more = [f"{len(names) - 10:,} more"] if len(names) > 10 else []
+    return ", ".join([*map(short, names[:10]), *more])
 
 
 @contextlib.contextmanager
