@@ -177,6 +177,64 @@ def test_classify_rows_of_numbers_as_the_library_does(cli, tmp_path):
     np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
 
 
+@pytest.fixture
+def measured(tmp_path):
+    """Rows of three numbers, of which the second one tells their kind."""
+    draws = np.random.default_rng(1)
+    lines = ["visit,a,b,kind"]
+    for row in range(60):
+        kind = row % 3
+        lines.append(f"{row % 5},{kind + 0.1 * draws.normal():.3f},{draws.normal():.3f},{kind}")
+    path = tmp_path / "measured.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_what_classify_says(cli, measured, tmp_path):
+    """The columns that are steps, the loss of what is held out beside a guess's, and scores of each label by hand."""
+    (tmp_path / "new.csv").write_text("visit,a,b,kind\n3,0,0,0\n3,1,0,1\n3,2,0,1\n3,2,0,2\n", encoding="utf-8")
+    options = ("--label", "kind", "--hidden-size", 8, "--max-steps", 300, "--seed", 1, "-q", "--validation", 0.2)
+    result = cli("classify", measured, "-o", "m", *options, "--test", "new.csv")
+    assert result.exit_code == 0, result.stderr
+    model = load(tmp_path / "m")
+    said, *scores = result.stdout.splitlines()
+    assert said == (
+        f"m: 60 rows, 3 steps: 'visit', 'a', 'b'; labels 0, 1, 2; on the part held out the loss is "
+        f"{model.validation_loss_:.4f}; there {model.baseline_.in_words()}"
+    )
+    assert said.split("there ")[1].startswith("guessing 0 scores 0.333, with a loss of 1.0")
+    assert model.predict([[3, 0, 0], [3, 1, 0], [3, 2, 0], [3, 2, 0]]).tolist() == [0, 1, 2, 2]
+    assert [line.split() for line in scores] == [
+        ["new.csv:", "accuracy", "0.750,", "always", "0", "0.250", "(4", "rows)"],
+        ["precision", "recall", "F1", "support"],
+        ["0", "1.000", "1.000", "1.000", "1"],
+        ["1", "1.000", "0.500", "0.667", "2"],
+        ["2", "0.500", "1.000", "0.667", "1"],
+    ]
+    report = last_line(cli("classify", measured, "-o", "m", *options, "--test", "new.csv", "--json"))
+    assert report["columns"] == ["visit", "a", "b"]
+    assert report["scores"]["1"] == {"precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
+    assert (report["validation_loss"], report["baseline_loss"]) == (model.validation_loss_, model.baseline_.loss)
+
+
+def test_many_columns_and_labels_are_cut(cli, tmp_path):
+    X = np.random.default_rng(1).normal(size=(24, 12)).round(3)
+    table = {f"s{place}": column for place, column in enumerate(X.T)}
+    write_table(tmp_path / "rows.csv", {**table, "kind": [f"k{row % 12:02}" for row in range(24)]})
+    result = cli("classify", "rows.csv", "-o", "m", "--label", "kind", *QUICK)
+    steps = ", ".join(f"'s{place}'" for place in range(10))
+    labels = ", ".join(f"'k{place:02}'" for place in range(10))
+    assert result.stdout.startswith(f"m: 24 rows, 12 steps: {steps}, 2 more; labels {labels}, 2 more; guessing 'k00'")
+
+
+def test_class_weight_is_that_of_the_library(cli, measured, tmp_path):
+    assert cli("classify", measured, "-o", "m", "--label", "kind", "--class-weight", "balanced", *QUICK).exit_code == 0
+    assert load(tmp_path / "m").class_weight == "balanced"
+    result = cli("classify", measured, "-o", "m", "--label", "kind", "--class-weight", "alike", *QUICK)
+    assert result.exit_code == 2
+    assert "balanced" in result.stderr
+
+
 def test_several_labels_and_values_have_a_column_each(cli, tmp_path):
     X = np.random.default_rng(1).normal(size=(40, 3)).round(3)
     names = ["first", "second", "third"]
@@ -273,7 +331,8 @@ def test_what_is_no_number_is_told_with_file_row_and_column(cli, classifier, tmp
     result = cli("predict", "m", "rows.csv")
     assert (result.exit_code, result.stderr) == (
         2,
-        "DataError: 'rows.csv': column 'second', row 2: the number is missing\n",
+        "DataError: 'rows.csv': column 'second', row 2: the number is missing; all rows have as many steps: fill it "
+        "in or leave out the row; sequences of unequal lengths are for Python\n",
     )
 
 
@@ -288,6 +347,60 @@ def test_each_model_refuses_the_form_of_the_other(cli, classifier, sentences, re
     result = cli("predict", "m", sentences)
     assert result.exit_code == 2
     assert "'train.conll' ends in no form of a table that is read here; choose one of '.csv', '.txt'" in result.stderr
+
+
+def test_rows_without_a_text_have_empty_answers(cli, reviews, tmp_path):
+    cli("classify", reviews, "-o", "m", "--text", "review", "--label", "sentiment", *QUICK)
+    rows = "review,sentiment\nthe great film,good\n,bad\n  ,bad\nawful,bad\n"
+    (tmp_path / "new.csv").write_text(rows, encoding="utf-8")
+    (tmp_path / "full.csv").write_text("review\nthe great film\nawful\n", encoding="utf-8")
+    result = cli("predict", "m", "new.csv")
+    full = cli("predict", "m", "full.csv").stdout.splitlines()
+    assert result.stderr == "'new.csv': 2 of 4 rows have no text in column 'review', and get no answer\n"
+    assert result.stdout.splitlines() == [full[0], full[1], ",,", ",,", full[2]]
+    for ending in ("csv", "jsonl", "parquet"):
+        assert cli("predict", "m", "new.csv", "--to", f"found.{ending}").exit_code == 0
+        found = read_table(tmp_path / f"found.{ending}")
+        assert [bool(label) for label in found["label"]] == [True, False, False, True]
+        assert np.isnan(np.array(found["p_bad"], float)).tolist() == [False, True, True, False]
+
+
+def test_a_quiet_prediction_says_nothing_beside_the_answers(cli, reviews, tmp_path):
+    cli("classify", reviews, "-o", "m", "--text", "review", "--label", "sentiment", *QUICK)
+    (tmp_path / "new.csv").write_text("review,id\nawful,1\n,2\n", encoding="utf-8")
+    result = cli("predict", "m", "new.csv", "-q")
+    assert (result.stderr, result.stdout) == ("", cli("predict", "m", "new.csv").stdout)
+    assert len(result.stdout.splitlines()) == 3
+    result = cli("predict", "m", "new.csv", "--to", "found.csv", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert last_line(cli("predict", "m", "new.csv", "--to", "found.csv", "-q", "--json"))["rows"] == 2
+
+
+def test_rows_without_a_text_are_not_learned_from_and_not_scored(cli, reviews, tmp_path):
+    rows = "review,sentiment\nthe great film,good\n,bad\n  ,bad\nawful,bad\n"
+    (tmp_path / "new.csv").write_text(rows, encoding="utf-8")
+    (tmp_path / "empty.csv").write_text("review,sentiment\n,bad\n", encoding="utf-8")
+    missing = "'new.csv': column 'review', row 2: the text is missing (so it is in 2 rows); leave out rows without one"
+    words = ("classify", "-o", "m", "--text", "review", "--label", "sentiment", *QUICK)
+    for result in (cli(*words, "new.csv"), cli(*words, reviews, "--test", "new.csv")):
+        assert (result.exit_code, result.stderr) == (2, f"DataError: {missing}\n")
+    assert cli(*words, reviews).exit_code == 0
+    result = cli("predict", "m", "empty.csv")
+    assert result.stderr == (
+        "DataError: 'empty.csv': column 'review', row 1: the text is missing; leave out rows without one\n"
+    )
+
+
+def test_labels_that_were_never_learned_are_named_in_a_line(cli, reviews, sentences, tmp_path):
+    (tmp_path / "new.csv").write_text("review,sentiment\nthe film,mixed\nawful,bad\n", encoding="utf-8")
+    options = ("--text", "review", "--label", "sentiment", *QUICK)
+    result = cli("classify", reviews, "-o", "m", *options, "--test", "new.csv")
+    unseen = "labels that were never seen in training ('mixed') are those of 1 row; they count as wrong"
+    assert (result.exit_code, result.stderr) == (0, f"'new.csv': {unseen}\n")
+    (tmp_path / "new.conll").write_text("Anna B-DOG\nsleeps O\n", encoding="utf-8")
+    result = cli("tag", sentences, "-o", "t", *QUICK, "--test", "new.conll")
+    unseen = "labels that were never seen in training ('B-DOG') are those of 1 step; they count as wrong"
+    assert (result.exit_code, result.stderr) == (0, f"'new.conll': {unseen}\n")
 
 
 @pytest.mark.parametrize("name", ["forecast", "classify", "tag"])

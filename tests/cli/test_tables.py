@@ -101,9 +101,61 @@ def test_lines_end_where_the_file_says_so(tmp_path, separator):
 
 def test_comments_stand_before_sentences_and_hash_signs_are_tokens(tmp_path):
     path = tmp_path / "s.conll"
-    lines = ["-DOCSTART- O", "", "# sent_id = 1", "# O", "# # O", "1 N", "", "# newpar", "b O", "# c = d O"]
+    lines = ["-DOCSTART- O", "", "# sent_id = 1", "#\tO", "# O", "1 N", "", "# newpar", "b O", "# O", "", "", "#\tO"]
     path.write_text("\n".join(lines), encoding="utf-8")
-    assert read_conll(path) == ([["#", "#", "1"], ["b", "#"]], [["O", "O", "N"], ["O", "O"]])
+    assert read_conll(path) == ([["#", "#", "1"], ["b", "#"], ["#"]], [["O", "O", "N"], ["O", "O"], ["O"]])
+
+
+@pytest.mark.parametrize("line", ["# O", "# a comment of four words"])
+def test_a_line_that_could_be_a_comment_or_a_token_is_refused(tmp_path, line):
+    path = tmp_path / "s.conll"
+    path.write_text(f"a O\n\n{line}\nb O\n", encoding="utf-8")
+    message = (
+        rf"s.conll', line 3: '{line}' could be a comment or the token '#'; write comments as '# text = ...', and a"
+    )
+    for learned in (None, ["O"]):
+        with pytest.raises(DataError, match=message):
+            read_conll(path, learned=learned)
+
+
+TOKENS = "expected a token and its tag, with as many words on each line"
+UNTAGGED = "to be tagged, write a token on each line and an empty line behind each sentence"
+
+
+@pytest.mark.parametrize(
+    ("text", "learned", "message"),
+    [
+        ("a N O\n\nb O\n", None, f"line 3: 2 words, where line 1 has 3; {TOKENS}"),
+        ("# id = 1\na O\nb\tx\tO\n", None, f"line 3: 3 words, where line 2 has 2; {TOKENS}"),
+        ("a O\nb\n", None, "line 2: the token 'b' has no tag; expected a token and its tag"),
+        (
+            "Anna visits Tokyo .\n",
+            ["O", "B-LOC"],
+            f"has lines of several words whose last one is no tag that was learned, such as '.'; {UNTAGGED}",
+        ),
+        (
+            "She ran .\n\nHe slept .\n",
+            ["O"],
+            f"has lines of several words whose last one is no tag that was learned, such as '.'; {UNTAGGED}",
+        ),
+        ("Anna visits Tokyo .\nBob sleeps .\n", ["."], f"line 2: 3 words, where line 1 has 4; {UNTAGGED}"),
+        ("Anna\nvisits Tokyo\n", ["O"], f"line 2: 2 words, where line 1 has 1; {UNTAGGED}"),
+        ("Anna O\nsleeps\n", ["O"], f"line 2: 1 word, where line 1 has 2; {UNTAGGED}"),
+    ],
+)
+def test_lines_that_are_no_tokens_are_refused(tmp_path, text, learned, message):
+    path = tmp_path / "s.conll"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"s.conll'.*{message}"):
+        read_conll(path, learned=learned)
+
+
+def test_what_is_to_be_tagged_may_have_tags_as_in_training_or_none(tmp_path):
+    path = tmp_path / "s.conll"
+    for text in ("a\nb\n\nc\n", "a N O\nb N O\n\nc N new\n", "New York\tO\nb\tO\n\nc\tO\n"):
+        path.write_text(text, encoding="utf-8")
+        first = "New York" if "New" in text else "a"
+        assert read_conll(path, learned=["O"])[0] == [[first, "b"], ["c"]]
 
 
 def test_an_ending_that_is_not_known(tmp_path):

@@ -310,7 +310,7 @@ def test_numbers_whose_squares_are_none(X, y):
             ["low", "new", "high", "new", "odd", "low"] * 4,
             r"\('new', 'odd'\) are those of 12 rows; they count as wrong",
         ),
-        (["new", *KINDS[1:]], r"labels in y that were never seen in training \('new'\) are those of 1 row; they count"),
+        (["new", *KINDS[1:]], r"labels that were never seen in training \('new'\) are those of 1 row; they count"),
         ([*"abcdefg", *KINDS[7:]], r"\('a', 'b', 'c', 'd', 'e', \.\.\.\) are those of 7 rows"),
         ([1] * len(KINDS), r"\(1\) are those of 24 rows"),
     ],

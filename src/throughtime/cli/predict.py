@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 
-from throughtime.cli.base import Encoding, Json, Model, OwnCells, Raw, answer, check_apart, command, data_of, load_model
+from throughtime.cli.base import (
+    Encoding,
+    Json,
+    Model,
+    OwnCells,
+    Raw,
+    answer,
+    check_apart,
+    command,
+    complain,
+    data_of,
+    load_model,
+)
 from throughtime.errors import ParameterError
 
 Columns = Mapping[str, Any]
-Found = tuple[Columns, Columns]
-"""The columns that were given, which answers stand beside, and the answers."""
+
+
+class Found(NamedTuple):
+    """The columns that were given, which answers stand beside, the answers, and what is to be said of them."""
+
+    given: Columns
+    answers: Columns
+    said: str = ""
 
 
 @command
@@ -32,6 +51,7 @@ def predict(
     own: OwnCells = None,
     as_json: Json = False,
     raw: Raw = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing beside the answers")] = False,
 ) -> None:
     """Forecast, classify or tag new data with a model."""
     from throughtime.cli.tables import as_csv, check_table, holds_text, rows_of, typed, write_table
@@ -45,13 +65,16 @@ def predict(
     if to is not None:
         check_table(to)
         check_apart([to], [data, model])
-    given, answers = PREDICTORS[kind](found, data, encoding)
+    given, answers, said = PREDICTORS[kind](found, data, encoding)
+    if said and not quiet:
+        complain(said)
     rows = rows_of(answers)
     if to is not None:
         if holds_text(data) and not holds_text(to):
             given = typed(given)
         write_table(to, beside(given, answers))
-        answer({"rows": len(rows), "to": str(to)}, as_json, f"{to}: {len(rows):,} rows")
+        if as_json or not quiet:
+            answer({"rows": len(rows), "to": str(to)}, as_json, f"{to}: {len(rows):,} rows")
         return
     columns = dict(zip(answers, map(list, zip(*rows, strict=True)), strict=True))
     answer({"rows": len(rows), "to": None, "columns": columns}, as_json, as_csv(list(answers), rows).rstrip(), raw=raw)
@@ -76,12 +99,15 @@ def _forecast(model: Any, data: Path, encoding: str) -> Found:
         as_text.append(fitted.roles.series)
     table = read_table(data, encoding, as_text)
     with data_of(data):
-        return {}, model.predict(table)
+        return Found({}, model.predict(table))
 
 
 def _classify(model: Any, data: Path, encoding: str) -> Found:
-    """The label and the probability of each, or the value; of several labels or values a column each."""
-    from throughtime.cli.sequences import sequences_of
+    """The label and the probability of each, or the value; of several labels or values a column each.
+
+    Rows with an empty text have empty answers.
+    """
+    from throughtime.cli.sequences import are_there, sequences_of
     from throughtime.cli.tables import read_cells, typed
 
     names = model.fitted_.names
@@ -90,13 +116,30 @@ def _classify(model: Any, data: Path, encoding: str) -> Found:
     text = model.fitted_.columns is None
     cells = read_cells(data, encoding)
     with data_of(data):
-        sequences = sequences_of(typed(cells, names if text else ()), list(names), text=text)
-        found = model.predict(sequences)
+        columns = typed(cells, names if text else ())
+        there = are_there(columns, names[0]) if text else np.array([True])
+        if there.all() or not there.any():
+            return Found(cells, _answers(model, sequences_of(columns, list(names), text=text)))
+        texts = {names[0]: list(itertools.compress(columns[names[0]], there))}
+        answers = _answers(model, sequences_of(texts, list(names), text=True))
+    empty = f"{np.count_nonzero(~there):,} of {len(there):,} rows"
+    said = f"{str(data)!r}: {empty} have no text in column {names[0]!r}, and get no answer"
+    return Found(cells, {name: _at(there, column) for name, column in answers.items()}, said)
+
+
+def _answers(model: Any, sequences: Any) -> Columns:
+    found = model.predict(sequences)
     if not hasattr(model, "predict_proba"):
-        return cells, _by_column("value", found)
+        return _by_column("value", found)
     chances = model.predict_proba(sequences)
     of_classes = {f"p_{name}": chances[:, place] for place, name in enumerate(model.classes_.tolist())}
-    return cells, {**_by_column("label", found), **of_classes}
+    return {**_by_column("label", found), **of_classes}
+
+
+def _at(there: Any, column: Any) -> list[Any]:
+    """Answers where there are some; None elsewhere."""
+    found = iter(column.tolist())
+    return [next(found) if some else None for some in there]
 
 
 def _by_column(name: str, found: Any) -> dict[str, Any]:
@@ -110,13 +153,14 @@ def _tag(model: Any, data: Path, encoding: str) -> Found:
     """A row for each token: its sentence, counted from 1, the token and its tag."""
     from throughtime.cli.conll import read_conll
 
-    tokens, _ = read_conll(data, encoding, tagged=False)
+    tokens, _ = read_conll(data, encoding, [str(tag) for tag in model.classes_.tolist()])
     tags = model.predict(tokens)
-    return {}, {
+    answers = {
         "sentence": [number for number, some in enumerate(tokens, start=1) for _ in some],
         "token": [token for some in tokens for token in some],
         **_by_column("tag", np.concatenate(tags)),
     }
+    return Found({}, answers)
 
 
 PREDICTORS: dict[str, Callable[[Any, Path, str], Found]] = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -22,6 +25,7 @@ from throughtime.cli.base import (
     check_apart,
     check_model,
     command,
+    complain,
     data_of,
 )
 from throughtime.cli.options import with_options
@@ -48,7 +52,9 @@ def classify(
         str | None, typer.Option(metavar="COLUMN", help="the texts; without it all other columns are steps of numbers")
     ] = None,
     test: Annotated[Path | None, typer.Option(metavar="FILE", help="a table to score, which is not learned")] = None,
-    balanced: Annotated[bool, typer.Option("--balanced", help="rare labels count as much as frequent ones")] = False,
+    class_weight: Annotated[
+        Literal["balanced"] | None, typer.Option(help="balanced: rare labels count as much as frequent ones")
+    ] = None,
     encoding: Encoding = "utf-8",
     checkpoint_every: CheckpointEvery = "60s",
     save_error: SaveError = "go-on",
@@ -58,11 +64,11 @@ def classify(
 ) -> None:
     """Learn which label a text, or a row of numbers, has."""
     from throughtime.sequences import SequenceClassifier
+    from throughtime.sequences.report import scores_of, table_of
 
     check_apart([output], [data, test])
     check_model(output)
     parameters["cell"] = cell_of(parameters["cell"])
-    class_weight = "balanced" if balanced else None
     model = SequenceClassifier(**parameters, class_weight=class_weight, verbose=0 if quiet else 1)
     model.check()
     lesson = names, _, labels = _lesson(data, encoding, label, text)
@@ -71,15 +77,22 @@ def classify(
     given = job_of_classify(model, [str(data)], options, lesson)
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "classes": [str(name) for name in model.classes_.tolist()]}
-    words = f"{output}: {len(labels):,} rows, labels {known(report['classes'][:10])}; {model.baseline_.in_words()}"
-    if scored is not None:
+    report |= {"columns": names, "validation_loss": model.validation_loss_, "baseline_loss": model.baseline_.loss}
+    what = f"texts {short(text)}" if text is not None else f"{len(names):,} steps: {_first(names)}"
+    words = f"{output}: {len(labels):,} rows, {what}; {_labels_in_words(model)}"
+    if test is not None and scored is not None:
         _, new, answers = scored
-        found = model.score(new, answers)
+        with _warnings_of(test):
+            found = model.score(new, answers)
         values, counts = np.unique(labels, return_counts=True)
         usual = values[counts.argmax()]
         majority = float(np.mean(answers == usual))
+        scores = scores_of(model.predict(new).tolist(), answers.tolist())
         report |= {"rows": len(answers), "accuracy": found, "baseline": majority}
-        words += f"\n{test}: accuracy {found:.3f}, always {str(usual)!r} {majority:.3f} ({len(answers):,} rows)"
+        report |= {"scores": {str(name): {**asdict(score), "f1": score.f1} for name, score in scores.items()}}
+        words += f"\n{test}: accuracy {found:.3f}, always {short(usual)} {majority:.3f} ({len(answers):,} rows)"
+        if len(model.classes_) > 2:
+            words += f"\n{table_of([(str(name), score) for name, score in scores.items()])}"
     answer(report, as_json, words)
 
 
@@ -115,9 +128,10 @@ def tag(
     given = job_of_tag(model, [str(data)], {"encoding": encoding}, (tokens, tags))
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
     report: dict[str, Any] = {"model": str(output), "tags": [str(name) for name in model.classes_.tolist()]}
-    words = f"{output}: {len(tokens):,} sentences, tags {known(report['tags'][:10])}; {model.baseline_.in_words()}"
-    if scored is not None:
-        found = model.report(*scored)
+    words = f"{output}: {len(tokens):,} sentences; {_labels_in_words(model)}"
+    if test is not None and scored is not None:
+        with _warnings_of(test):
+            found = model.report(*scored)
         report |= {"accuracy": found.accuracy, "baseline": found.baseline}
         report |= {"f1": None if found.names is None else found.names.f1}
         words += f"\n{test}:\n{found}"
@@ -152,6 +166,30 @@ def job_of_tag(model: SequenceTagger, data: list[str], options: dict[str, Any], 
             model.fit(tokens, tags, resume=resume)
 
     return Job("tag", data, options, fit)
+
+
+def _labels_in_words(model: SequenceClassifier | SequenceTagger) -> str:
+    """Which labels were learned, and how well, beside a guess that does not look at the sequence."""
+    loss, guess = model.validation_loss_, model.baseline_.in_words()
+    if loss is not None:
+        guess = f"on the part held out the loss is {loss:.4f}; there {guess}"
+    return f"labels {_first(model.classes_.tolist())}; {guess}"
+
+
+def _first(names: Sequence[Any]) -> str:
+    """The first ten, and how many more there are."""
+    more = [f"{len(names) - 10:,} more"] if len(names) > 10 else []
+    return ", ".join([*map(short, names[:10]), *more])
+
+
+@contextlib.contextmanager
+def _warnings_of(path: Path) -> Iterator[None]:
+    """Says warnings about the data of a file in a line each, with its name."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        complain(f"{str(path)!r}: {warning.message}")
 
 
 def _lesson(
@@ -205,11 +243,24 @@ def texts_of(table: Columns, name: str, what: str) -> list[str]:
     DataError
         If one is missing.
     """
-    found = list(column_of(table, name))
-    for row, cell in enumerate(found, start=1):
-        if cell is None or cell != cell or not str(cell).strip():
-            raise DataError(f"column {name!r}, row {row}: the {what} is missing")
-    return [str(cell) for cell in found]
+    missing = np.flatnonzero(~are_there(table, name))
+    if len(missing):
+        raise DataError(
+            f"column {name!r}, row {missing[0] + 1}: the {what} is missing{_of_all(missing)}; leave out rows "
+            "without one"
+        )
+    return [str(cell) for cell in column_of(table, name)]
+
+
+def are_there(table: Columns, name: str) -> Any:
+    """Which cells of a column hold any text, ``[N]``.
+
+    Raises
+    ------
+    DataError
+        If there is no such column.
+    """
+    return np.array([not (cell is None or cell != cell) and bool(str(cell).strip()) for cell in column_of(table, name)])
 
 
 def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
@@ -242,8 +293,16 @@ def numbers_of(table: Columns, name: str) -> Any:
     found = numbers(column_of(table, name), name)
     missing = np.flatnonzero(np.isnan(found))
     if len(missing):
-        raise DataError(f"column {name!r}, row {missing[0] + 1}: the number is missing")
+        raise DataError(
+            f"column {name!r}, row {missing[0] + 1}: the number is missing{_of_all(missing)}; all rows have as many "
+            "steps: fill it in or leave out the row; sequences of unequal lengths are for Python"
+        )
     return found
+
+
+def _of_all(missing: Any) -> str:
+    """How many rows lack something, where it is not the one that was named alone."""
+    return f" (so it is in {len(missing):,} rows)" if len(missing) > 1 else ""
 
 
 def column_of(table: Columns, name: str) -> Any:

@@ -73,16 +73,21 @@ class Report:
         if self.names is not None:
             rows += [(f"whole {kind}", score) for kind, score in (self.types or {}).items()]
             rows.append(("all whole names", self.names))
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{'':<{width}}  precision  recall     F1  support"]
-        lines += [
-            f"{name:<{width}}  {score.precision:9.3f}  {score.recall:6.3f}  {score.f1:5.3f}  {score.support:7,}"
-            for name, score in rows
-        ]
-        lines.append(f"accuracy {self.accuracy:.3f}")
+        lines = [table_of(rows), f"accuracy {self.accuracy:.3f}"]
         if self.baseline is not None:
             lines.append(f"the most frequent tag of each token: {self.baseline:.3f}")
         return "\n".join(lines)
+
+
+def table_of(rows: Sequence[tuple[str, Score]]) -> str:
+    """Named scores, a line each below the names of the columns."""
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{'':<{width}}  precision  recall     F1  support"]
+    lines += [
+        f"{name:<{width}}  {score.precision:9.3f}  {score.recall:6.3f}  {score.f1:5.3f}  {score.support:7,}"
+        for name, score in rows
+    ]
+    return "\n".join(lines)
 
 
 def report(found: Sequence[Sequence[Hashable]], tags: Sequence[Sequence[Hashable]], guessed: Sequence[Any]) -> Report:
@@ -95,10 +100,7 @@ def report(found: Sequence[Sequence[Hashable]], tags: Sequence[Sequence[Hashable
     """
     flat_found = [tag for row in found for tag in row]
     flat = [tag for row in tags for tag in row]
-    right = Counter(a for a, b in zip(flat_found, flat, strict=True) if a == b)
-    counts, there = Counter(flat_found), Counter(flat)
-    order = sorted(counts | there, key=lambda tag: (type(tag).__name__, tag))
-    scores = {tag: Score.of(right[tag], counts[tag], there[tag]) for tag in order}
+    scores = scores_of(flat_found, flat)
     accuracy = float(np.mean([a == b for a, b in zip(flat_found, flat, strict=True)]))
     baseline = float(np.mean([a == b for a, b in zip(guessed, flat, strict=True)]))
     if not _are_names(flat):
@@ -106,6 +108,14 @@ def report(found: Sequence[Sequence[Hashable]], tags: Sequence[Sequence[Hashable
     of_found, of_tags = set(spans(found)), set(spans(tags))
     types = {kind: _of_spans(of_found, of_tags, kind) for kind in sorted({span[3] for span in of_found | of_tags})}
     return Report(scores, accuracy, baseline, _of_spans(of_found, of_tags), types)
+
+
+def scores_of(found: Sequence[Any], there: Sequence[Any]) -> dict[Any, Score]:
+    """How well each label is found, in order; ``found`` and ``there`` have one for each row or step."""
+    right = Counter(a for a, b in zip(found, there, strict=True) if a == b)
+    counts, expected = Counter(found), Counter(there)
+    order = sorted(counts | expected, key=lambda label: (type(label).__name__, label))
+    return {label: Score.of(right[label], counts[label], expected[label]) for label in order}
 
 
 def report_of_several(found: Array, tags: Array) -> Report:

@@ -335,7 +335,7 @@ def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
     if unseen:
         shown = ", ".join([*map(short, list(unseen)[:5]), *(["..."] if len(unseen) > 5 else [])])
         where = count_of(unseen.total(), what)
-        message = f"labels in y that were never seen in training ({shown}) are those of {where}; they count as wrong"
+        message = f"labels that were never seen in training ({shown}) are those of {where}; they count as wrong"
         warnings.warn(message, stacklevel=3)
 
 
