@@ -234,6 +234,8 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
         found.append(one)
     step = None if times is None else _frequency(found, frequency)
     if step is not None:
+        if gaps:
+            _check_usual(max(found, key=len), step)
         found = [_step_by_step(one, step, gaps=gaps) for one in found]
     return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written)
 
@@ -251,6 +253,20 @@ def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
             f"frequency {given!r} does not go with times that are {kind}; leave it out, or give others"
         )
     return found
+
+
+def _check_usual(series: Series, frequency: Frequency) -> None:
+    """Raises :class:`DataError` where the usual steps are so much longer that most values would be missing."""
+    assert series.time is not None
+    places = frequency.places(series.time)
+    steps, usual = int(places[-1]) + 1, infer(series.time)
+    apart, counts = np.unique(np.diff(places), return_counts=True)
+    if steps > 2 * len(places) and usual != frequency and apart[np.argmax(counts)] > 1:
+        raise DataError(
+            f"frequency {frequency.code!r} does not go with the times of {series.called}: steps of {usual.code} are "
+            f"usual, so that {steps - len(places):,} of {steps:,} values would be missing; train with frequency "
+            f"{usual.code!r} (--frequency), or without one"
+        )
 
 
 def _groups(ids: Array | None, rows: int) -> list[tuple[Any, Array]]:

@@ -65,8 +65,8 @@ class TrainedForecaster(Learner):
         Raises
         ------
         DataError
-            If a series is too short, of another frequency, has a category that the model never saw, or lacks what
-            should be known ahead; and for what ``fit`` would not take either.
+            If a series is too short, of another frequency, has a category that the model never saw, has no value in a
+            column that is forecast, or lacks what should be known ahead; and for what ``fit`` would not take either.
         NotFittedError
             Before ``fit``.
 
@@ -81,8 +81,7 @@ class TrainedForecaster(Learner):
         >>> found["month"].astype("datetime64[M]").tolist()
         [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)]
         """
-        panel = self._given(data)
-        points, quantiles = self.forecast_panel(panel, of_fit=data is None)
+        panel, points, quantiles = self._forecast_given(data)
         if panel.form in ("array", "arrays"):
             found = points[0] if panel.form == "array" else points
             return found[..., 0] if found.shape[-1] == 1 else found
@@ -106,7 +105,7 @@ class TrainedForecaster(Learner):
         DataError, NotFittedError
             As ``predict`` does.
         """
-        return self.forecast_panel(self._given(data), of_fit=data is None)[1]
+        return self._forecast_given(data)[2]
 
     def evaluate(self, data: Any = None) -> Scores:
         """Forecasts the last ``horizon`` steps of each series from those before them, and judges that.
@@ -178,6 +177,13 @@ class TrainedForecaster(Learner):
         check_no_labels(y)
         return -self.evaluate(data).overall()["mase"]
 
+    def _forecast_given(self, data: Any) -> tuple[Panel, Array, Array]:
+        """Data that were given, or those of ``fit``, and what :meth:`forecast_panel` finds."""
+        panel = self._given(data)
+        points, quantiles = self.forecast_panel(panel, of_fit=data is None)
+        _check_finite(panel, quantiles)
+        return panel, points, quantiles
+
     def _given(self, data: Any, *, ahead: bool = True) -> Panel:
         """Checked data to forecast, or those of ``fit``."""
         self.check_fitted()
@@ -219,7 +225,7 @@ class TrainedForecaster(Learner):
         return panel_of_columns(table, roles_of(table.columns, **wanted), frequency, gaps=gaps)
 
     def check_ahead(self, panel: Panel) -> None:
-        """Checks that what is known ahead reaches over the horizon, as a forecast needs.
+        """Checks that there is a value to forecast from, and that what is known ahead reaches over the horizon.
 
         Parameters
         ----------
@@ -228,8 +234,14 @@ class TrainedForecaster(Learner):
         Raises
         ------
         DataError
-            If it does not.
+            If there is none, or it does not.
         """
+        for series, (column, name) in product(panel, enumerate(panel.roles.target)):
+            if np.isnan(series.target[:, column]).all():
+                raise DataError(
+                    f"column {short(name)} of {series.called} has no value to forecast from; leave the series out, or "
+                    "the column"
+                )
         for series, (column, name) in product(panel, enumerate(panel.roles.future)):
             there = series.future[len(series) : len(series) + self.horizon]
             known_steps = np.isfinite(there[:, column])
@@ -304,7 +316,19 @@ class TrainedForecaster(Learner):
         place = 0 if column is None else targets.index(column)
         only = replace(panel, series=chosen)
         points, quantiles = self.forecast_panel(only, of_fit=data is None)
+        _check_finite(only, quantiles)
         return plot_forecast(only, points[0], quantiles[0], self.levels_, place, ax)
+
+
+def _check_finite(panel: Panel, quantiles: Array) -> None:
+    """Raises :class:`DataError` if a forecast is no number; the middle is among the quantiles ``[n, h, C, Q]``."""
+    wrong = np.argwhere(~np.isfinite(quantiles).all(axis=(1, 3)))
+    if len(wrong):
+        number, place = wrong[0]
+        raise DataError(
+            f"the forecast of column {short(panel.roles.target[place])} of {panel.series[number].called} is no number: "
+            "its values are too large to compute with; leave the series out, or give others"
+        )
 
 
 def _columns(panel: Panel, points: Array, quantiles: Array, levels: Sequence[float]) -> dict[str, Any]:
