@@ -95,11 +95,11 @@ def forecast(
         write_table(to, model.predict())
     if plot is not None:
         _draw(model, plot)
-    judged, scores = _judged(model, folds)
+    judged, words, report = _judged(model, folds)
     answer(
-        {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **score_report(scores)},
+        {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **report},
         as_json,
-        f"{output}: {judged}:\n{scores}",
+        f"{output}: {judged}:\n{words}",
     )
 
 
@@ -123,12 +123,16 @@ def _panel(model: Forecaster, path: Path, encoding: str) -> Panel:
         return model.read(table)
 
 
-def _judged(model: Forecaster, folds: int) -> tuple[str, Scores]:
-    """What is judged, in words, and how well it was forecast."""
+def _judged(model: Forecaster, folds: int) -> tuple[str, str, dict[str, Any]]:
+    """What is judged, and how well it was forecast: in words, and for other programs."""
     if folds:
-        return f"{folds} forecasts of the past", model.backtest(folds=folds).scores
+        found = model.backtest(folds=folds)
+        won = {"folds": folds, "folds_won": sum(fold.wins for fold in found.folds)}
+        return f"{folds} forecasts of the past", str(found), {**score_report(found.scores), **won}
     held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
-    return f"the last steps of each series{', which were not learned' if held_out else ''}", model.evaluate()
+    scores = model.evaluate()
+    judged = f"the last steps of each series{', which were not learned' if held_out else ''}"
+    return judged, str(scores), score_report(scores)
 
 
 def _check_room(model: Forecaster, panel: Panel, folds: int, *, ahead: bool) -> None:
@@ -184,6 +188,7 @@ def score_report(scores: Scores) -> dict[str, Any]:
             method: {name: None if value != value else value for name, value in scores.overall(method).items()}
             for method in scores.by_lead
         },
+        "judged_by": scores.judged_by,
         "best_baseline": scores.best_baseline,
         "wins": scores.wins,
     }
