@@ -81,6 +81,16 @@ def test_a_forecast_is_never_scored_alone(cli, sales):
     assert report["folds_won"] in (0, 1, 2)
 
 
+def test_a_forecast_names_the_columns_that_it_used(cli, sales):
+    report = last_line(cli("forecast", sales, "-o", "m", "--target", "sales", *QUICK, "--json"))
+    assert report["columns"] == {"target": ["sales"]}
+    assert report["not_used"] == ["month", "shop", "promotion"]
+    result = cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK)
+    assert result.stdout.splitlines()[0] == "target 'sales'; future 'promotion'; time 'month'; series 'shop'"
+    result = cli("forecast", sales, "-o", "m", "--target", "sales", *QUICK)
+    assert result.stdout.splitlines()[0] == "target 'sales'; not used 'month', 'shop' and 'promotion'"
+
+
 def test_a_forecast_that_cannot_be_made_is_refused_before_the_training(cli, sales, tmp_path):
     past = [line for line in sales.read_text(encoding="utf-8").splitlines() if ",," not in line]
     (tmp_path / "past.csv").write_text("\n".join(past), encoding="utf-8")

@@ -30,6 +30,24 @@ def panel_of(table, frequency=None, **roles):
 # ---------------------------------------------------------------------- what is read
 
 
+@pytest.mark.parametrize(
+    ("column", "holds"),
+    [
+        (days(3), "dates"),
+        (["2024-01-01", "", "2024-01-03T10:00"], "dates"),
+        (np.array([None, datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)], object), "dates"),
+        ([1, 2, 3], "numbers"),
+        ([True, False, True], "numbers"),
+        (["1.5", "NA", "2"], "numbers"),
+        (np.array([None, 2, 3.5], object), "numbers"),
+        (["north", "2024-01-01", "1"], "text"),
+        (np.array([[1], [1, 2], None], object), "text"),
+    ],
+)
+def test_what_a_column_without_a_role_holds(column, holds):
+    assert panel_of({"y": [1.0, 2.0, 3.0], "x": column}, target="y").unused == {"x": holds}
+
+
 def test_a_table_becomes_series_in_the_order_of_their_first_rows():
     panel = panel_of(shop(20), **ROLES)
     north, south = panel

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +48,9 @@ def _several(meaning: str) -> Any:
 def forecast(
     data: Table,
     output: Output,
-    target: Annotated[Names, _several("column that is forecast")] = None,
+    target: Annotated[
+        Names, _several("column that is forecast; without it all columns of numbers that have no other role are")
+    ] = None,
     past: Annotated[Names, _several("column that is known up to now")] = None,
     future: Annotated[Names, _several("column that is known ahead")] = None,
     static: Annotated[Names, _several("column that does not change within a series")] = None,
@@ -57,7 +61,9 @@ def forecast(
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="where the forecast goes")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="where a picture of it goes")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="where a picture of the first series' forecast goes")
+    ] = None,
     folds: Annotated[
         int, typer.Option(help="forecasts of the past that are judged, each by a network of its own", **number(int))
     ] = 0,
@@ -96,11 +102,26 @@ def forecast(
     if plot is not None:
         _draw(model, plot)
     judged, words, report = _judged(model, folds)
+    used = {name: found for name, found in asdict(panel.roles).items() if found}
     answer(
-        {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **report},
+        {
+            "model": str(output),
+            "columns": used,
+            "not_used": list(panel.unused),
+            "series": len(model.fitted_.names),
+            "coverage": model.coverage_,
+            **report,
+        },
         as_json,
-        f"{output}: {judged}:\n{words}",
+        f"{_columns_in_words(used, panel.unused)}\n{output}: {judged}:\n{words}",
     )
+
+
+def _columns_in_words(used: Mapping[str, Any], unused: Iterable[str]) -> str:
+    """The first ten columns of each role, and of those without one."""
+    named = {**used, "not used": list(unused)}
+    roles = {role: [found] if isinstance(found, str) else found for role, found in named.items() if found}
+    return "; ".join(f"{role} {known(found[:10])}" for role, found in roles.items())
 
 
 def job(model: Forecaster, data: list[str], options: dict[str, Any], panel: Panel | None = None) -> Job:

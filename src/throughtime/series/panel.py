@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,8 @@ class Panel:
     of data frame."""
     times: TimeForm | None = None
     """What their times came in."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """The columns of a table that have no role, and what they hold: ``"dates"``, ``"text"``, ``"numbers"``."""
 
     def __len__(self) -> int:
         return len(self.series)

@@ -193,6 +193,31 @@ def roles_of(
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
 
 
+SAMPLED = 100
+"""By so many rows it is told what a column holds."""
+
+
+def unused(columns: Columns, roles: Roles) -> dict[str, str]:
+    """The columns that have no role, and what they hold: ``"dates"``, ``"text"``, ``"numbers"``."""
+    used = (*roles.numbers, *roles.static, roles.time, roles.series)
+    return {name: _kind(column, name) for name, column in columns.items() if name not in used}
+
+
+def _kind(column: Any, name: str) -> str:
+    array = np.asarray(column)
+    if array.dtype.kind in "fiubM":
+        return "dates" if array.dtype.kind == "M" else "numbers"
+    some = array[:SAMPLED].astype(object)
+    some = some[[str(value).strip().lower() not in (*MISSING, "nat") for value in some]]
+    for kind, read in (("numbers", numbers), ("dates", read_times)):
+        try:
+            read(some, name)
+        except DataError:
+            continue
+        return kind
+    return "text"
+
+
 def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps: bool) -> Panel:
     """A panel of the columns of a table.
 
@@ -237,7 +262,7 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
         if gaps:
             _check_usual(max(found, key=len), step)
         found = [_step_by_step(one, step, gaps=gaps) for one in found]
-    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written)
+    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written, unused(columns, roles))
 
 
 def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
