@@ -264,6 +264,33 @@ def test_a_series_that_is_too_short():
     )
 
 
+@pytest.mark.parametrize("frequency", [None, "D"])
+def test_a_row_ahead_without_a_value(frequency):
+    table = shop(more=3)
+    table["price"][61] = np.nan
+    refused(
+        small(**ROLES, frequency=frequency).fit(shop()),
+        table,
+        "column 'price' is known ahead, but has no value at 2024-03-02 of the series 'north' (row 62); give it one",
+    )
+    steps = {"y": [*wave(), np.nan, np.nan, np.nan], "price": [*wave(122, seed=1), np.nan]}
+    refused(
+        small(target="y", future="price").fit(steps),
+        steps,
+        "column 'price' is known ahead, but has no value 3 steps after the end of the series (row 123); give it one",
+    )
+
+
+def test_a_row_ahead_that_is_left_out_is_missing():
+    table = {name: np.delete(column, 61) for name, column in shop(more=3).items()}
+    refused(
+        small(**ROLES, frequency="D").fit(shop()),
+        table,
+        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 is missing; give "
+        "rows for them, with the target left empty",
+    )
+
+
 def test_what_should_be_known_ahead_is_missing():
     refused(
         of_shops(),
@@ -305,11 +332,13 @@ def test_times_of_another_frequency_or_with_gaps(by_day):
     refused(
         by_day,
         weekly,
-        "the times of the series are irregular: after 2024-01-01 comes 2024-01-08, where steps of D are usual; give "
-        "frequency (--frequency), such as 'D', to count what is between them as missing",
+        "the times of the series are irregular: after 2024-01-01 comes 2024-01-08, where steps of D are what the model "
+        "learned; train the model with frequency (--frequency), such as 'D', to count what is between them as missing",
     )
     gaps = {name: np.delete(column, 5) for name, column in dated().items()}
-    with pytest.raises(DataError, match="after 2024-01-05 comes 2024-01-07, where steps of D are usual"):
+    with pytest.raises(
+        DataError, match="after 2024-01-05 comes 2024-01-07, where steps of D are what the model learned"
+    ):
         by_day.predict(gaps)
     with pytest.raises(ParameterError, match="frequency 'D' does not go with times that are integers"):
         by_day.predict({"day": np.arange(60), "y": wave(60)})

@@ -253,6 +253,7 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
             _matrix(values, roles.future, places),
             tuple(_fact(facts[fact], places, fact, name) for fact in roles.static),
             None if times is None else times[places],
+            places,
         )
         if one.time is not None:
             check_order(one.time, places, one.called, alone=ids is None)
@@ -261,7 +262,7 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
     if step is not None:
         if gaps:
             _check_usual(max(found, key=len), step)
-        found = [_step_by_step(one, step, gaps=gaps) for one in found]
+        found = [_step_by_step(one, step, gaps=gaps, learned=frequency is not None) for one in found]
     return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written, unused(columns, roles))
 
 
@@ -328,11 +329,14 @@ def _fact(column: list[Any], places: Array, fact: str, name: Any) -> Any:
     return first
 
 
-def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series:
-    """The series with a row for each step; those that the table does not have are missing, if there may be gaps."""
+def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool, learned: bool) -> Series:
+    """The series with a row for each step; those that the table does not have are missing, if there may be gaps.
+
+    ``learned`` says that without gaps the frequency is that of a model.
+    """
     assert series.time is not None
     if not gaps:
-        check_regular(series.time, frequency, series.called)
+        check_regular(series.time, frequency, series.called, learned=learned)
         return series
     places = frequency.places(series.time)
 
@@ -349,8 +353,15 @@ def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series
         return wide
 
     time = np.concatenate([series.time[:1], frequency.after(series.time, steps - 1, place=0)])
+    rows = np.full(steps, -1)
+    rows[places] = series.rows
     return replace(
-        series, target=spread(series.target), past=spread(series.past), future=spread(series.future), time=time
+        series,
+        target=spread(series.target),
+        past=spread(series.past),
+        future=spread(series.future),
+        time=time,
+        rows=rows,
     )
 
 

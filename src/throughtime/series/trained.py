@@ -16,10 +16,10 @@ from throughtime.series import conformal
 from throughtime.series.backtest import judge
 from throughtime.series.features import scale_of
 from throughtime.series.forecasting import Origin, Reader
-from throughtime.series.frequency import Frequency
+from throughtime.series.frequency import Frequency, told
 from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
-from throughtime.series.panel import Panel, are, how_many
+from throughtime.series.panel import Panel, Series, are, how_many
 from throughtime.series.tables import columns_of, panel_of_arrays, panel_of_columns, roles_of, to_form
 
 
@@ -244,8 +244,8 @@ class TrainedForecaster(Learner):
                 )
         for series, (column, name) in product(panel, enumerate(panel.roles.future)):
             there = series.future[len(series) : len(series) + self.horizon]
-            known_steps = np.isfinite(there[:, column])
-            missing = self.horizon - int(known_steps.sum())
+            _check_rows(panel, series, name, there[:, column])
+            missing = self.horizon - int(np.isfinite(there[:, column]).sum())
             if missing:
                 raise DataError(
                     f"column {short(name)} is known ahead, but of the {how_many(self.horizon, 'step')} after the end "
@@ -318,6 +318,19 @@ class TrainedForecaster(Learner):
         points, quantiles = self.forecast_panel(only, of_fit=data is None)
         _check_finite(only, quantiles)
         return plot_forecast(only, points[0], quantiles[0], self.levels_, place, ax)
+
+
+def _check_rows(panel: Panel, series: Series, name: str, values: Array) -> None:
+    """Raises :class:`DataError` for a row behind the end of a series that has no value of what is known ahead."""
+    for lead, value in enumerate(values, start=1):
+        row = series.row_of(len(series) + lead - 1)
+        if row is not None and np.isnan(value):
+            times = panel.times_after(series, lead)
+            when = f"{how_many(lead, 'step')} after the end" if times is None else f"at {told(times[-1])}"
+            raise DataError(
+                f"column {short(name)} is known ahead, but has no value {when} of {series.called} (row {row + 1}); "
+                "give it one"
+            )
 
 
 def _check_finite(panel: Panel, quantiles: Array) -> None:
