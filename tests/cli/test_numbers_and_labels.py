@@ -66,7 +66,8 @@ def test_forecast_is_what_the_library_forecasts(cli, sales, tmp_path):
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
     assert set(report["scores"]) == {"network", "naive", "seasonal naive", "drift"}
     assert set(report["scores"]["network"]) == {"rmse", "mae", "smape", "mase", "pinball", "coverage"}
-    assert report["wins"] == (report["scores"]["network"]["mae"] < report["scores"][report["best_baseline"]]["mae"])
+    assert report["judged_by"] == "mase"
+    assert report["wins"] == (report["scores"]["network"]["mase"] < report["scores"][report["best_baseline"]]["mase"])
 
 
 def test_a_forecast_is_never_scored_alone(cli, sales):
@@ -74,6 +75,20 @@ def test_a_forecast_is_never_scored_alone(cli, sales):
     assert result.exit_code == 0, result.stderr
     assert "2 forecasts of the past" in result.stdout
     assert all(name in result.stdout for name in ("network", "naive", "seasonal naive", "drift", "that of the best"))
+    assert re.search(r"\nthe network is better than the best baseline in [012] of 2 folds$", result.stdout.rstrip())
+    report = last_line(cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK, "--folds", "2", "--json"))
+    assert report["folds"] == 2
+    assert report["folds_won"] in (0, 1, 2)
+
+
+def test_a_forecast_names_the_columns_that_it_used(cli, sales):
+    report = last_line(cli("forecast", sales, "-o", "m", "--target", "sales", *QUICK, "--json"))
+    assert report["columns"] == {"target": ["sales"]}
+    assert report["not_used"] == ["month", "shop", "promotion"]
+    result = cli("forecast", sales, "-o", "m", *COLUMNS, *QUICK)
+    assert result.stdout.splitlines()[0] == "target 'sales'; future 'promotion'; time 'month'; series 'shop'"
+    result = cli("forecast", sales, "-o", "m", "--target", "sales", *QUICK)
+    assert result.stdout.splitlines()[0] == "target 'sales'; not used 'month', 'shop' and 'promotion'"
 
 
 def test_a_forecast_that_cannot_be_made_is_refused_before_the_training(cli, sales, tmp_path):

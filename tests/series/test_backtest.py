@@ -127,8 +127,7 @@ def test_it_says_when_the_network_loses():
     """A season that repeats exactly is forecast without an error by the seasonal naive method, a walk by the naive."""
     repeated = small(7, season=7, reference="mean").fit(np.tile([3.0, 1, 4, 1, 5, 9, 2], 12)).evaluate()
     assert str(repeated).endswith(
-        "the network's mean absolute error is ABOVE that of the best baseline (seasonal naive); use the baseline, or "
-        "give more data"
+        "the network's MAE is ABOVE that of the best baseline (seasonal naive); use the baseline, or give more data"
     )
     walk = np.cumsum(np.random.default_rng(0).normal(size=150))
     found = small(reference="mean", max_steps=2).fit(walk).backtest(folds=3)

@@ -386,3 +386,34 @@ def test_series_of_a_panel_have_scales_of_their_own():
     found = small(season=7).fit([y, 1e6 * y, 1e-6 * y]).predict()
     assert_close(found[1] / 2e7, found[0] / 20, COMPILED["training"])
     assert_close(found[2] / 2e-5, found[0] / 20, COMPILED["training"])
+
+
+# ---------------------------------------------------------------------- columns without a role
+
+
+def said_of(table, capsys, **roles):
+    """The first line on standard error."""
+    small(verbose=1, **roles).fit(table)
+    return capsys.readouterr().err.splitlines()[0]
+
+
+def test_dates_and_names_that_are_not_used_are_told(capsys):
+    table = {"week": [str(day) for day in days(60)], "shop": ["a"] * 60, "y": wave(60)}
+    assert said_of(table, capsys) == (
+        "no target is named (target, --target): 'y' is forecast; not used: 'week' (dates), 'shop' (text); is it "
+        "time='week' (--time), series='shop' (--series)?"
+    )
+    assert said_of(table, capsys, target="y", time="week") == "not used: 'shop' (text); is it series='shop' (--series)?"
+    assert said_of(table, capsys, target="y", series="shop") == "not used: 'week' (dates); is it time='week' (--time)?"
+
+
+def test_targets_that_were_not_named_are_told(capsys):
+    table = {"a": wave(60), "b": wave(60, seed=1), "t": days(60)}
+    said = "no target is named (target, --target): 'a' and 'b' are forecast"
+    assert said_of(table, capsys, time="t") == said
+    assert said_of(table, capsys, target="a", time="t") == "not used: 'b' (numbers)"
+
+
+def test_nothing_is_said_of_columns_that_are_named(capsys):
+    for data, roles in (({"y": wave(60)}, {}), (wave(60), {}), ({"y": wave(60), "t": days(60)}, {"time": "t"})):
+        assert said_of(data, capsys, **roles).startswith("lstm")

@@ -75,24 +75,22 @@ def scores(network, naive, truth=0.0):
 @pytest.mark.parametrize(
     ("network", "naive", "verdict"),
     [
-        (1, 2, "the network's mean absolute error is 50% below that of the best baseline (naive)"),
+        (1, 2, "the network's MASE is 50% below that of the best baseline (naive)"),
         (
             3,
             2,
-            "the network's mean absolute error is 50% ABOVE that of the best baseline (naive); use the baseline, or "
-            "give more data",
+            "the network's MASE is 50% ABOVE that of the best baseline (naive); use the baseline, or give more data",
         ),
         (
             2,
             2,
-            "the network's mean absolute error is no smaller than that of the best baseline (naive); use the baseline, "
+            "the network's MASE is no smaller than that of the best baseline (naive); use the baseline, "
             "or give more data",
         ),
         (
             2,
             0,
-            "the network's mean absolute error is ABOVE that of the best baseline (naive); use the baseline, or give "
-            "more data",
+            "the network's MASE is ABOVE that of the best baseline (naive); use the baseline, or give more data",
         ),
         (np.nan, 1, "there is no value by which the network and the baselines could be compared"),
     ],
@@ -102,6 +100,35 @@ def test_the_verdict(network, naive, verdict):
     assert found.verdict == verdict
     assert str(found).endswith(verdict)
     assert found.wins == (network < naive)
+
+
+def of_two_shops(large, small):
+    """A large shop, whose naive forecasts are off by 100 in the history, and a small one, of which it is 1."""
+    points = np.array([large, small]).reshape(2, 1, 1)
+    return Forecasts(points, points[..., None], np.zeros((2, 1, 1)), np.array([[100.0], [1.0]]))
+
+
+def test_a_large_series_does_not_decide_alone():
+    """MASE of the network (0.9 + 2) / 2, of the naive forecast (1 + 1) / 2; MAE (90 + 2) / 2 and (100 + 1) / 2."""
+    found = Scores.of({"network": of_two_shops(90.0, 2.0), "naive": of_two_shops(100.0, 1.0)}, (0.5,))
+    assert found.overall()["mae"] < found.overall("naive")["mae"]
+    assert (found.judged_by, found.wins, found.best_baseline) == ("mase", False, "naive")
+    assert found.verdict.startswith("the network's MASE is 45% ABOVE that of the best baseline (naive)")
+    other = Scores.of({"network": of_two_shops(110.0, 0.5), "naive": of_two_shops(100.0, 1.0)}, (0.5,))
+    assert other.wins
+    assert other.verdict == "the network's MASE is 20% below that of the best baseline (naive)"
+
+
+def test_the_best_baseline_is_that_by_which_the_network_is_judged():
+    methods = {"network": of_two_shops(1.0, 1.0), "a": of_two_shops(90.0, 2.0), "b": of_two_shops(100.0, 1.0)}
+    assert Scores.of(methods, (0.5,)).best_baseline == "b"
+
+
+def test_where_no_mase_is_known_the_mae_decides():
+    methods = {name: forecasts([off], [0], size=np.nan) for name, off in (("network", 1), ("naive", 2))}
+    found = Scores.of(methods, LEVELS)
+    assert (found.judged_by, found.wins) == ("mae", True)
+    assert found.verdict == "the network's MAE is 50% below that of the best baseline (naive)"
 
 
 def test_the_best_baseline_has_the_smallest_error():

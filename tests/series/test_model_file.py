@@ -12,9 +12,11 @@ from safetensors.numpy import save as to_bytes
 from tests.forecasters import fitted, of_shops, shop, small, wave
 
 from throughtime import Forecaster, cells, load
+from throughtime.cli.report import about, about_in_words
 from throughtime.errors import CellError, InputError, ModelFileError, OutputError
 from throughtime.optimizers import adam
 from throughtime.series import model_file
+from throughtime.training import Callback, ModelCheckpoint
 
 
 @pytest.fixture
@@ -185,3 +187,52 @@ def test_a_key_that_is_missing(path):
         write(path, tensors, changed)
         with pytest.raises(ModelFileError, match=r"damaged|does not know"):
             load(path)
+
+
+class BrokenOff(Callback):
+    """Ends the training by the key that does, at step 7."""
+
+    def on_step(self, run):
+        if run.step == 7:
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_broken_off_is_told_with_every_forecast(tmp_path, capsys):
+    said = (
+        "the model is unfinished: its training was broken off after 7 of 20 steps, and its intervals are not calibrated"
+    )
+    model = small(season=7, callbacks=[BrokenOff(), ModelCheckpoint(tmp_path / "m", every=7)])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(wave())
+    model.save(tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert (loaded.coverage_, loaded.planned_steps) == (None, 20)
+    for found, verbose in ((model, 1), (loaded, 1), (loaded, 0)):
+        found.set_params(verbose=verbose)
+        for method in (found.predict, found.predict_quantiles, found.evaluate):
+            method(wave())
+            assert capsys.readouterr().err == f"{said}\n" * verbose
+    assert said in about_in_words(loaded)
+    assert about(loaded)["planned_steps"] == 20
+
+
+def test_nothing_is_told_of_a_training_that_came_to_its_end(tmp_path, capsys):
+    early = {"early_stopping": True, "patience": 1, "max_steps": 500, "learning_rate": 0.3}
+    for changes in ({}, early):
+        model = small(season=7, **changes).fit(wave())
+        assert changes == {} or len(model.history_.loss) < 500
+        model.save(tmp_path / "m")
+        loaded = load(tmp_path / "m")
+        for found in (model, loaded.set_params(verbose=1)):
+            assert (found.planned_steps, found.unfinished) == (None, None)
+            found.predict(wave())
+        assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_does_not_tell_its_plan_is_used_all_the_same(tmp_path):
+    fitted().save(tmp_path / "m", slim=True)
+    assert load(tmp_path / "m").planned_steps is None
+    model = load(tmp_path / "m")
+    for told in ([], {"plan": 5}, {"plan": {"max_steps": "many"}}):
+        model._stored = {}, told
+        assert model.planned_steps is None

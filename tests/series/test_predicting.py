@@ -9,6 +9,8 @@ from tests.tolerances import ROWS, assert_close
 
 from throughtime import Forecaster, load
 from throughtime.errors import DataError, ParameterError
+from throughtime.series.features import Scale
+from throughtime.series.panel import Series
 
 
 def dated(steps=60, start="2024-01-01"):
@@ -91,6 +93,47 @@ def test_business_days_go_on_over_weekends():
     ]
     friday = {"day": days_of_work[:-1], "y": wave(59)}
     assert [str(day)[:10] for day in model.predict(friday)["day"]] == ["2024-03-22", "2024-03-25", "2024-03-26"]
+
+
+# ---------------------------------------------------------------------- places that never have a value
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+@pytest.mark.parametrize("reference", ["auto", "mean", "last", "season", "profile", "recent"])
+def test_weekends_without_values_have_a_forecast(reference, strategy):
+    """Of business days counted as days, where no Saturday ever had a value."""
+    table = {"day": np.busday_offset("2024-01-01", np.arange(100)), "y": wave(100)}
+    model = small(7, time="day", frequency="D", reference=reference, strategy=strategy).fit(table)
+    assert model.season_ == 7
+    quantiles = model.predict_quantiles()
+    assert np.isfinite(quantiles).all()
+    assert (np.abs(quantiles - 20) < 40).all()
+
+
+@pytest.mark.parametrize("reference", ["season", "profile"])
+def test_where_a_place_of_the_season_never_had_a_value_the_last_one_is_expected(reference):
+    y = np.arange(24.0)
+    y[3::4] = np.nan
+    prepared = (
+        small(4, season=4, reference=reference)
+        .fit(y)
+        .fitted_.features.of(
+            Series(None, y[:, None], np.zeros((24, 0)), np.zeros((24, 0))), Scale(np.zeros(1), np.ones(1))
+        )
+    )
+    before = [20, 21, 22] if reference == "season" else [10, 11, 12]
+    assert prepared.reference_at(22)[:, 0].tolist() == [22, *before]
+
+
+def test_a_forecast_that_is_no_number():
+    y = wave()
+    y[-5:] = [1e308, -1e308] * 2 + [1e308]
+    with np.errstate(all="ignore"), pytest.raises(DataError) as caught:
+        fitted().predict(y)
+    assert str(caught.value) == (
+        "the forecast of column 'y0' of the series is no number: its values are too large to compute with; leave the "
+        "series out, or give others"
+    )
 
 
 # ---------------------------------------------------------------------- batches
@@ -185,9 +228,14 @@ def test_missing_values_are_passed_over():
 
 def test_a_column_without_any_value_has_no_forecast():
     for reference in ("mean", "last"):
-        found = small(reference=reference).fit(np.stack([wave(), np.full(120, np.nan)], axis=1)).predict()
-        assert np.isfinite(found[:, 0]).all()
-        assert np.isnan(found[:, 1]).all()
+        model = small(reference=reference).fit(np.stack([wave(), np.full(120, np.nan)], axis=1))
+        for method in (model.predict, model.predict_quantiles, model.plot):
+            with pytest.raises(DataError) as caught:
+                method()
+            assert str(caught.value) == (
+                "column 'y1' of the series has no value to forecast from; leave the series out, or the column"
+            )
+        assert np.isfinite(model.predict(np.stack([wave(), wave(seed=1)], axis=1))).all()
 
 
 def test_rows_that_are_not_there_count_as_missing_where_a_frequency_is_given():
@@ -213,6 +261,33 @@ def test_a_series_that_is_too_short():
         fitted(),
         wave(7),
         "the series has 7 steps; a forecast needs a season and a step before it, 8",
+    )
+
+
+@pytest.mark.parametrize("frequency", [None, "D"])
+def test_a_row_ahead_without_a_value(frequency):
+    table = shop(more=3)
+    table["price"][61] = np.nan
+    refused(
+        small(**ROLES, frequency=frequency).fit(shop()),
+        table,
+        "column 'price' is known ahead, but has no value at 2024-03-02 of the series 'north' (row 62); give it one",
+    )
+    steps = {"y": [*wave(), np.nan, np.nan, np.nan], "price": [*wave(122, seed=1), np.nan]}
+    refused(
+        small(target="y", future="price").fit(steps),
+        steps,
+        "column 'price' is known ahead, but has no value 3 steps after the end of the series (row 123); give it one",
+    )
+
+
+def test_a_row_ahead_that_is_left_out_is_missing():
+    table = {name: np.delete(column, 61) for name, column in shop(more=3).items()}
+    refused(
+        small(**ROLES, frequency="D").fit(shop()),
+        table,
+        "column 'price' is known ahead, but of the 3 steps after the end of the series 'north' 1 is missing; give "
+        "rows for them, with the target left empty",
     )
 
 
@@ -257,11 +332,13 @@ def test_times_of_another_frequency_or_with_gaps(by_day):
     refused(
         by_day,
         weekly,
-        "the times of the series are irregular: after 2024-01-01 comes 2024-01-08, where steps of D are usual; give "
-        "frequency (--frequency), such as 'D', to count what is between them as missing",
+        "the times of the series are irregular: after 2024-01-01 comes 2024-01-08, where steps of D are what the model "
+        "learned; train the model with frequency (--frequency), such as 'D', to count what is between them as missing",
     )
     gaps = {name: np.delete(column, 5) for name, column in dated().items()}
-    with pytest.raises(DataError, match="after 2024-01-05 comes 2024-01-07, where steps of D are usual"):
+    with pytest.raises(
+        DataError, match="after 2024-01-05 comes 2024-01-07, where steps of D are what the model learned"
+    ):
         by_day.predict(gaps)
     with pytest.raises(ParameterError, match="frequency 'D' does not go with times that are integers"):
         by_day.predict({"day": np.arange(60), "y": wave(60)})

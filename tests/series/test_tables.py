@@ -30,6 +30,24 @@ def panel_of(table, frequency=None, **roles):
 # ---------------------------------------------------------------------- what is read
 
 
+@pytest.mark.parametrize(
+    ("column", "holds"),
+    [
+        (days(3), "dates"),
+        (["2024-01-01", "", "2024-01-03T10:00"], "dates"),
+        (np.array([None, datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)], object), "dates"),
+        ([1, 2, 3], "numbers"),
+        ([True, False, True], "numbers"),
+        (["1.5", "NA", "2"], "numbers"),
+        (np.array([None, 2, 3.5], object), "numbers"),
+        (["north", "2024-01-01", "1"], "text"),
+        (np.array([[1], [1, 2], None], object), "text"),
+    ],
+)
+def test_what_a_column_without_a_role_holds(column, holds):
+    assert panel_of({"y": [1.0, 2.0, 3.0], "x": column}, target="y").unused == {"x": holds}
+
+
 def test_a_table_becomes_series_in_the_order_of_their_first_rows():
     panel = panel_of(shop(20), **ROLES)
     north, south = panel
@@ -272,11 +290,49 @@ def test_frequencies_that_do_not_go_with_the_times():
     refused(DataError, message, TABLE, "2D", **roles)
     refused(
         DataError,
-        "frequency 's' does not go with the times of the series: it has rows for 6 of 432,001 steps; give a longer one",
+        "frequency 's' does not go with the times of the series: steps of D are usual, so that 431,995 of 432,001 "
+        "values would be missing; train with frequency 'D' (--frequency), or without one",
         TABLE,
         "s",
         **roles,
     )
+
+
+def test_one_time_that_is_far_away():
+    refused(
+        DataError,
+        "frequency 'D' does not go with the times of the series: it has rows for 3 of 36,526 steps; give a longer one",
+        {"t": ["2000-01-01", "2000-01-02", "2100-01-01"], "y": [1.0, 2.0, 3.0]},
+        "D",
+        time="t",
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "given", "usual", "missing"),
+    [
+        (days(210)[::7], "D", "W", "174 of 204"),
+        (np.arange("2020-01", "2021-01", dtype="datetime64[M]").astype("datetime64[D]"), "D", "M", "324 of 336"),
+        (np.busday_offset("2024-01-01", np.arange(10)).astype("datetime64[s]"), "h", "B", "255 of 265"),
+        (np.arange(0, 100, 5), "step", "5step", "76 of 96"),
+    ],
+)
+def test_a_frequency_by_which_most_values_would_be_missing(times, given, usual, missing):
+    refused(
+        DataError,
+        f"frequency {given!r} does not go with the times of the series: steps of {usual} are usual, so that {missing} "
+        f"values would be missing; train with frequency {usual!r} (--frequency), or without one",
+        {"t": times, "y": np.arange(len(times)) * 1.0},
+        given,
+        time="t",
+        target="y",
+    )
+
+
+def test_days_of_which_most_have_no_row_by_chance_are_no_other_frequency():
+    there = np.sort(np.random.default_rng(1).choice(400, 120, replace=False))
+    (series,) = panel_of({"t": days(400)[there], "y": np.ones(120)}, "D", time="t", target="y")
+    assert len(series) == there[-1] - there[0] + 1
 
 
 def test_rows_without_the_name_of_a_series():

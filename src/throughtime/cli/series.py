@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +48,9 @@ def _several(meaning: str) -> Any:
 def forecast(
     data: Table,
     output: Output,
-    target: Annotated[Names, _several("column that is forecast")] = None,
+    target: Annotated[
+        Names, _several("column that is forecast; without it all columns of numbers that have no other role are")
+    ] = None,
     past: Annotated[Names, _several("column that is known up to now")] = None,
     future: Annotated[Names, _several("column that is known ahead")] = None,
     static: Annotated[Names, _several("column that does not change within a series")] = None,
@@ -57,7 +61,9 @@ def forecast(
         ),
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="where the forecast goes")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="where a picture of it goes")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="where a picture of the first series' forecast goes")
+    ] = None,
     folds: Annotated[
         int, typer.Option(help="forecasts of the past that are judged, each by a network of its own", **number(int))
     ] = 0,
@@ -95,12 +101,27 @@ def forecast(
         write_table(to, model.predict())
     if plot is not None:
         _draw(model, plot)
-    judged, scores = _judged(model, folds)
+    judged, words, report = _judged(model, folds)
+    used = {name: found for name, found in asdict(panel.roles).items() if found}
     answer(
-        {"model": str(output), "series": len(model.fitted_.names), "coverage": model.coverage_, **score_report(scores)},
+        {
+            "model": str(output),
+            "columns": used,
+            "not_used": list(panel.unused),
+            "series": len(model.fitted_.names),
+            "coverage": model.coverage_,
+            **report,
+        },
         as_json,
-        f"{output}: {judged}:\n{scores}",
+        f"{_columns_in_words(used, panel.unused)}\n{output}: {judged}:\n{words}",
     )
+
+
+def _columns_in_words(used: Mapping[str, Any], unused: Iterable[str]) -> str:
+    """The first ten columns of each role, and of those without one."""
+    named = {**used, "not used": list(unused)}
+    roles = {role: [found] if isinstance(found, str) else found for role, found in named.items() if found}
+    return "; ".join(f"{role} {known(found[:10])}" for role, found in roles.items())
 
 
 def job(model: Forecaster, data: list[str], options: dict[str, Any], panel: Panel | None = None) -> Job:
@@ -123,12 +144,16 @@ def _panel(model: Forecaster, path: Path, encoding: str) -> Panel:
         return model.read(table)
 
 
-def _judged(model: Forecaster, folds: int) -> tuple[str, Scores]:
-    """What is judged, in words, and how well it was forecast."""
+def _judged(model: Forecaster, folds: int) -> tuple[str, str, dict[str, Any]]:
+    """What is judged, and how well it was forecast: in words, and for other programs."""
     if folds:
-        return f"{folds} forecasts of the past", model.backtest(folds=folds).scores
+        found = model.backtest(folds=folds)
+        won = {"folds": folds, "folds_won": sum(fold.wins for fold in found.folds)}
+        return f"{folds} forecasts of the past", str(found), {**score_report(found.scores), **won}
     held_out = model.validation_loss_ is not None and np.isfinite(model.validation_loss_)
-    return f"the last steps of each series{', which were not learned' if held_out else ''}", model.evaluate()
+    scores = model.evaluate()
+    judged = f"the last steps of each series{', which were not learned' if held_out else ''}"
+    return judged, str(scores), score_report(scores)
 
 
 def _check_room(model: Forecaster, panel: Panel, folds: int, *, ahead: bool) -> None:
@@ -184,6 +209,7 @@ def score_report(scores: Scores) -> dict[str, Any]:
             method: {name: None if value != value else value for name, value in scores.overall(method).items()}
             for method in scores.by_lead
         },
+        "judged_by": scores.judged_by,
         "best_baseline": scores.best_baseline,
         "wins": scores.wins,
     }

@@ -45,9 +45,13 @@ class Backtest:
         return self.scores.columns()
 
     def __str__(self) -> str:
-        won = sum(fold.wins for fold in self.folds)
+        return f"{self.scores}\n{self.verdict}"
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on how many folds the network won, each by ``judged_by`` of its scores."""
         of_all = how_many(len(self.folds), "fold")
-        return f"{self.scores}\nthe network is better than the best baseline in {won} of {of_all}"
+        return f"the network is better than the best baseline in {sum(fold.wins for fold in self.folds)} of {of_all}"
 
 
 def judge(model: TrainedForecaster, panel: Panel, *, of_fit: bool) -> Scores:

@@ -334,8 +334,16 @@ class Prepared:
         return (off / self.scale.size).reshape(end - start, off[0].size).astype(np.float32)
 
     def reference_at(self, step: int) -> Array:
-        """``[h, C]``: what is expected at this step."""
-        return np.asarray(self.reference.at(step, step + 1, self.leads)[0])
+        """``[h, C]``: what is expected at this step; the last value where that is not known."""
+        found = self.reference.at(step, step + 1, self.leads)[0]
+        unknown = np.isnan(found)
+        return np.where(unknown, _last_known(self.y[: step + 1]), found) if unknown.any() else np.asarray(found)
+
+
+def _last_known(y: Array) -> Array:
+    """``[C]``: the last value that is there; NaN where none is."""
+    last = len(y) - 1 - np.isfinite(y)[::-1].argmax(axis=0)
+    return np.asarray(y[last, np.arange(y.shape[1])])
 
 
 def recent_mean(values: Array, steps: int) -> Array:

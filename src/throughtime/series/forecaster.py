@@ -11,7 +11,7 @@ import numpy as np
 from throughtime import files
 from throughtime.cells import Cell
 from throughtime.engine import random
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.estimator import parameters_to_json, resolve_cell
 from throughtime.fingerprint import fingerprint
 from throughtime.learner import GoingOn, make_plan
@@ -23,7 +23,7 @@ from throughtime.series.features import REFERENCES
 from throughtime.series.forecasting import Origin
 from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesson, prepare
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
-from throughtime.series.panel import Panel, how_many
+from throughtime.series.panel import Panel, are, how_many
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
 from throughtime.series.trained import TrainedForecaster, check_no_labels
 from throughtime.series.windows import Windows
@@ -324,6 +324,7 @@ class Forecaster(TrainedForecaster):
         if before is not None and frequency != before.fitted.frequency:
             raise DataError(f"the steps are of {frequency}, and those of the model are of {before.fitted.frequency}")
         lesson = prepare(self, panel, self._say, None if before is None else before.fitted)
+        self._tell_columns(panel)
         outputs = len(levels_of(self)) if self.loss == "pinball" else 1
         windows = lesson.learned(outputs)
         if windows is None:
@@ -436,6 +437,19 @@ class Forecaster(TrainedForecaster):
             series=self.series,
         )
         return panel_of_columns(table, roles, self.frequency, gaps=self.frequency is not None)
+
+    def _tell_columns(self, panel: Panel) -> None:
+        """Says which columns of a table are forecast, where that was left open, and which are not used."""
+        roles, said = panel.roles, []
+        if self.target is None and (len(roles.target) > 1 or panel.unused):
+            said.append(
+                f"no target is named (target, --target): {known(roles.target[:10])} {are(len(roles.target))} forecast"
+            )
+        if panel.unused:
+            named = [f"{short(name)} ({holds})" for name, holds in panel.unused.items()]
+            said.append(f"not used: {', '.join(named[:10])}{_asked(panel)}")
+        if said:
+            self._say("; ".join(said))
 
     def _batch_size(self, windows: Windows) -> int:
         return int(self.batch_size or BATCH_SIZE * (1 if len(windows.places) <= MANY else 2))
@@ -583,3 +597,13 @@ class Forecaster(TrainedForecaster):
         cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
     ) -> tuple[Self, Any]:
         return model_file.unpack(cls, tensors, metadata, cells, engine)
+
+
+def _asked(panel: Panel) -> str:
+    """Which roles columns without one may have been meant for, as a question."""
+    meant = []
+    for role, holds in (("time", "dates"), ("series", "text")):
+        found = next((name for name, held in panel.unused.items() if held == holds), None)
+        if found is not None and getattr(panel.roles, role) is None:
+            meant.append(f"{role}={short(found)} (--{role})")
+    return f"; is it {', '.join(meant)}?" if meant else ""

@@ -176,16 +176,20 @@ def infer(time: Array) -> Frequency:
     return Frequency(step // SECONDS[unit], unit)
 
 
-def check_regular(time: Array, frequency: Frequency, who: str) -> None:
-    """Raises :class:`DataError` unless each time is one step after the one before it."""
+def check_regular(time: Array, frequency: Frequency, who: str, *, learned: bool = False) -> None:
+    """Raises :class:`DataError` unless each time is one step after the one before it.
+
+    ``learned`` says that a model learned this frequency, which it found out itself.
+    """
     counted, rest = frequency._count(time)
     wrong = np.nonzero((np.diff(counted) != frequency.size) | (np.diff(rest) != 0))[0]
     if len(wrong):
         place = int(wrong[0])
+        gave = "train the model with" if learned else "give"
         raise DataError(
             f"the times of {who} are irregular: after {told(time[place])} comes {told(time[place + 1])}, where steps "
-            f"of {frequency.code} are usual; give frequency (--frequency), such as {frequency.code!r}, to count what "
-            "is between them as missing"
+            f"of {frequency.code} are {'what the model learned' if learned else 'usual'}; {gave} frequency "
+            f"(--frequency), such as {frequency.code!r}, to count what is between them as missing"
         )
 
 

@@ -93,7 +93,7 @@ def mase_size(history: Array, season: int) -> Array:
 
 @dataclass(frozen=True)
 class Scores:
-    """The network beside the baselines; ``print`` shows it, with a sentence on who won.
+    """The network beside the baselines; ``print`` shows it, with a sentence on who won: by MASE (see ``judged_by``).
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Scores:
     >>> found.best_baseline, found.wins
     ('naive', False)
     >>> print(found.verdict.partition(";")[0])
-    the network's mean absolute error is 50% ABOVE that of the best baseline (naive)
+    the network's MASE is 50% ABOVE that of the best baseline (naive)
     """
 
     by_lead: Mapping[str, Mapping[str, Array]]
@@ -137,13 +137,24 @@ class Scores:
 
     @property
     def best_baseline(self) -> str:
-        """The one with the smallest MAE."""
-        return min((name for name in self.by_lead if name != "network"), key=lambda name: self.overall(name)["mae"])
+        """The one with the smallest error by :attr:`judged_by`."""
+        return min((name for name in self.by_lead if name != "network"), key=self._error)
 
     @property
     def wins(self) -> bool:
-        """Whether the network has the smallest MAE."""
-        return self.overall()["mae"] < self.overall(self.best_baseline)["mae"]
+        """Whether the network has the smallest error by :attr:`judged_by`."""
+        return self._error("network") < self._error(self.best_baseline)
+
+    @property
+    def judged_by(self) -> str:
+        """What decides who wins: ``"mase"``, in which every series and target counts alike, whatever its size.
+
+        Where it is not known, as of a history that repeats exactly, ``"mae"``.
+        """
+        return "mase" if np.isfinite(self.overall()["mase"]) else "mae"
+
+    def _error(self, method: str) -> float:
+        return self.overall(method)[self.judged_by]
 
     def columns(self) -> dict[str, list[Any]]:
         """A table: a row for each method and lead."""
@@ -167,16 +178,14 @@ class Scores:
     @property
     def verdict(self) -> str:
         """One sentence on who won, and what to do where the network did not."""
-        best = self.best_baseline
-        own, other = self.overall()["mae"], self.overall(best)["mae"]
+        best, measure = self.best_baseline, self.judged_by.upper()
+        own, other = self._error("network"), self._error(best)
         if not np.isfinite([own, other]).all():
             return "there is no value by which the network and the baselines could be compared"
         if own < other:
-            return (
-                f"the network's mean absolute error is {1 - own / other:.0%} below that of the best baseline ({best})"
-            )
+            return f"the network's {measure} is {1 - own / other:.0%} below that of the best baseline ({best})"
         more = f"{own / other - 1:.0%} ABOVE" if other else "ABOVE"
         return (
-            f"the network's mean absolute error is {'no smaller than' if own == other else more} that of the best "
-            f"baseline ({best}); use the baseline, or give more data"
+            f"the network's {measure} is {'no smaller than' if own == other else more} that of the best baseline "
+            f"({best}); use the baseline, or give more data"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Series:
     future : ``[T + more, F]``, known ahead
     static : facts that do not change, numbers or categories
     time : ``[T]``, ``datetime64[s]`` or integers; None: steps are counted
+    rows : ``[T + more]``, where each step stands in the table, -1 where it does not; None: there is no table
     """
 
     name: Any
@@ -66,6 +67,7 @@ class Series:
     future: Array
     static: tuple[Any, ...] = ()
     time: Array | None = None
+    rows: Array | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -85,7 +87,19 @@ class Series:
         """So many steps before the end."""
         start = max(0, len(self) - steps)
         time = None if self.time is None else self.time[start:]
-        return replace(self, target=self.target[start:], past=self.past[start:], future=self.future[start:], time=time)
+        rows = None if self.rows is None else self.rows[start:]
+        return replace(
+            self,
+            target=self.target[start:],
+            past=self.past[start:],
+            future=self.future[start:],
+            time=time,
+            rows=rows,
+        )
+
+    def row_of(self, step: int) -> int | None:
+        """Where a step stands in the table; None where it does not, or there is none."""
+        return None if self.rows is None or self.rows[step] < 0 else int(self.rows[step])
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,8 @@ class Panel:
     of data frame."""
     times: TimeForm | None = None
     """What their times came in."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """The columns of a table that have no role, and what they hold: ``"dates"``, ``"text"``, ``"numbers"``."""
 
     def __len__(self) -> int:
         return len(self.series)

@@ -193,6 +193,31 @@ def roles_of(
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
 
 
+SAMPLED = 100
+"""By so many rows it is told what a column holds."""
+
+
+def unused(columns: Columns, roles: Roles) -> dict[str, str]:
+    """The columns that have no role, and what they hold: ``"dates"``, ``"text"``, ``"numbers"``."""
+    used = (*roles.numbers, *roles.static, roles.time, roles.series)
+    return {name: _kind(column, name) for name, column in columns.items() if name not in used}
+
+
+def _kind(column: Any, name: str) -> str:
+    array = np.asarray(column)
+    if array.dtype.kind in "fiubM":
+        return "dates" if array.dtype.kind == "M" else "numbers"
+    some = array[:SAMPLED].astype(object)
+    some = some[[str(value).strip().lower() not in (*MISSING, "nat") for value in some]]
+    for kind, read in (("numbers", numbers), ("dates", read_times)):
+        try:
+            read(some, name)
+        except DataError:
+            continue
+        return kind
+    return "text"
+
+
 def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps: bool) -> Panel:
     """A panel of the columns of a table.
 
@@ -228,14 +253,17 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
             _matrix(values, roles.future, places),
             tuple(_fact(facts[fact], places, fact, name) for fact in roles.static),
             None if times is None else times[places],
+            places,
         )
         if one.time is not None:
             check_order(one.time, places, one.called, alone=ids is None)
         found.append(one)
     step = None if times is None else _frequency(found, frequency)
     if step is not None:
-        found = [_step_by_step(one, step, gaps=gaps) for one in found]
-    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written)
+        if gaps:
+            _check_usual(max(found, key=len), step)
+        found = [_step_by_step(one, step, gaps=gaps, learned=frequency is not None) for one in found]
+    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written, unused(columns, roles))
 
 
 def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
@@ -251,6 +279,20 @@ def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
             f"frequency {given!r} does not go with times that are {kind}; leave it out, or give others"
         )
     return found
+
+
+def _check_usual(series: Series, frequency: Frequency) -> None:
+    """Raises :class:`DataError` where the usual steps are so much longer that most values would be missing."""
+    assert series.time is not None
+    places = frequency.places(series.time)
+    steps, usual = int(places[-1]) + 1, infer(series.time)
+    apart, counts = np.unique(np.diff(places), return_counts=True)
+    if steps > 2 * len(places) and usual != frequency and apart[np.argmax(counts)] > 1:
+        raise DataError(
+            f"frequency {frequency.code!r} does not go with the times of {series.called}: steps of {usual.code} are "
+            f"usual, so that {steps - len(places):,} of {steps:,} values would be missing; train with frequency "
+            f"{usual.code!r} (--frequency), or without one"
+        )
 
 
 def _groups(ids: Array | None, rows: int) -> list[tuple[Any, Array]]:
@@ -287,11 +329,14 @@ def _fact(column: list[Any], places: Array, fact: str, name: Any) -> Any:
     return first
 
 
-def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series:
-    """The series with a row for each step; those that the table does not have are missing, if there may be gaps."""
+def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool, learned: bool) -> Series:
+    """The series with a row for each step; those that the table does not have are missing, if there may be gaps.
+
+    ``learned`` says that without gaps the frequency is that of a model.
+    """
     assert series.time is not None
     if not gaps:
-        check_regular(series.time, frequency, series.called)
+        check_regular(series.time, frequency, series.called, learned=learned)
         return series
     places = frequency.places(series.time)
 
@@ -308,8 +353,15 @@ def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool) -> Series
         return wide
 
     time = np.concatenate([series.time[:1], frequency.after(series.time, steps - 1, place=0)])
+    rows = np.full(steps, -1)
+    rows[places] = series.rows
     return replace(
-        series, target=spread(series.target), past=spread(series.past), future=spread(series.future), time=time
+        series,
+        target=spread(series.target),
+        past=spread(series.past),
+        future=spread(series.future),
+        time=time,
+        rows=rows,
     )
 
 

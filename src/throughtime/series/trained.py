@@ -16,10 +16,10 @@ from throughtime.series import conformal
 from throughtime.series.backtest import judge
 from throughtime.series.features import scale_of
 from throughtime.series.forecasting import Origin, Reader
-from throughtime.series.frequency import Frequency
+from throughtime.series.frequency import Frequency, told
 from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
-from throughtime.series.panel import Panel, are, how_many
+from throughtime.series.panel import Panel, Series, are, how_many
 from throughtime.series.tables import columns_of, panel_of_arrays, panel_of_columns, roles_of, to_form
 
 
@@ -41,6 +41,29 @@ class TrainedForecaster(Learner):
     levels_: tuple[float, ...]
     season_: int
     _panel: Panel
+
+    @property
+    def planned_steps(self) -> int | None:
+        """How many steps the training was to have, where it was broken off; None where it was not, or nothing tells."""
+        if "training_" in vars(self):
+            return None if self.training_.completed else self.training_.plan.max_steps
+        _, told_by_file = vars(self).get("_stored", ({}, {}))
+        plan = told_by_file.get("plan") if isinstance(told_by_file, dict) else None
+        steps = plan.get("max_steps") if isinstance(plan, dict) else None
+        if not isinstance(steps, int) or told_by_file.get("stopped") is not None:
+            return None
+        return steps if len(self.history_.loss) < steps else None
+
+    @property
+    def unfinished(self) -> str | None:
+        """One sentence on a training that was broken off; None where it was not, or nothing tells."""
+        planned = self.planned_steps
+        if planned is None:
+            return None
+        return (
+            f"the model is unfinished: its training was broken off after {len(self.history_.loss):,} of "
+            f"{how_many(planned, 'step')}, and its intervals are not calibrated"
+        )
 
     def predict(self, data: Any = None) -> Any:
         """Forecasts the next ``horizon`` steps of each series.
@@ -65,8 +88,8 @@ class TrainedForecaster(Learner):
         Raises
         ------
         DataError
-            If a series is too short, of another frequency, has a category that the model never saw, or lacks what
-            should be known ahead; and for what ``fit`` would not take either.
+            If a series is too short, of another frequency, has a category that the model never saw, has no value in a
+            column that is forecast, or lacks what should be known ahead; and for what ``fit`` would not take either.
         NotFittedError
             Before ``fit``.
 
@@ -81,8 +104,7 @@ class TrainedForecaster(Learner):
         >>> found["month"].astype("datetime64[M]").tolist()
         [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)]
         """
-        panel = self._given(data)
-        points, quantiles = self.forecast_panel(panel, of_fit=data is None)
+        panel, points, quantiles = self._forecast_given(data)
         if panel.form in ("array", "arrays"):
             found = points[0] if panel.form == "array" else points
             return found[..., 0] if found.shape[-1] == 1 else found
@@ -106,7 +128,7 @@ class TrainedForecaster(Learner):
         DataError, NotFittedError
             As ``predict`` does.
         """
-        return self.forecast_panel(self._given(data), of_fit=data is None)[1]
+        return self._forecast_given(data)[2]
 
     def evaluate(self, data: Any = None) -> Scores:
         """Forecasts the last ``horizon`` steps of each series from those before them, and judges that.
@@ -178,10 +200,19 @@ class TrainedForecaster(Learner):
         check_no_labels(y)
         return -self.evaluate(data).overall()["mase"]
 
+    def _forecast_given(self, data: Any) -> tuple[Panel, Array, Array]:
+        """Data that were given, or those of ``fit``, and what :meth:`forecast_panel` finds."""
+        panel = self._given(data)
+        points, quantiles = self.forecast_panel(panel, of_fit=data is None)
+        _check_finite(panel, quantiles)
+        return panel, points, quantiles
+
     def _given(self, data: Any, *, ahead: bool = True) -> Panel:
         """Checked data to forecast, or those of ``fit``."""
         self.check_fitted()
         fitted = self.fitted_
+        if self.unfinished is not None:
+            self._say(self.unfinished)
         if data is None:
             if not hasattr(self, "_panel"):
                 raise DataError("a model that was loaded does not hold the series that it learned from; give them")
@@ -219,7 +250,7 @@ class TrainedForecaster(Learner):
         return panel_of_columns(table, roles_of(table.columns, **wanted), frequency, gaps=gaps)
 
     def check_ahead(self, panel: Panel) -> None:
-        """Checks that what is known ahead reaches over the horizon, as a forecast needs.
+        """Checks that there is a value to forecast from, and that what is known ahead reaches over the horizon.
 
         Parameters
         ----------
@@ -228,12 +259,18 @@ class TrainedForecaster(Learner):
         Raises
         ------
         DataError
-            If it does not.
+            If there is none, or it does not.
         """
+        for series, (column, name) in product(panel, enumerate(panel.roles.target)):
+            if np.isnan(series.target[:, column]).all():
+                raise DataError(
+                    f"column {short(name)} of {series.called} has no value to forecast from; leave the series out, or "
+                    "the column"
+                )
         for series, (column, name) in product(panel, enumerate(panel.roles.future)):
             there = series.future[len(series) : len(series) + self.horizon]
-            known_steps = np.isfinite(there[:, column])
-            missing = self.horizon - int(known_steps.sum())
+            _check_rows(panel, series, name, there[:, column])
+            missing = self.horizon - int(np.isfinite(there[:, column]).sum())
             if missing:
                 raise DataError(
                     f"column {short(name)} is known ahead, but of the {how_many(self.horizon, 'step')} after the end "
@@ -304,7 +341,32 @@ class TrainedForecaster(Learner):
         place = 0 if column is None else targets.index(column)
         only = replace(panel, series=chosen)
         points, quantiles = self.forecast_panel(only, of_fit=data is None)
+        _check_finite(only, quantiles)
         return plot_forecast(only, points[0], quantiles[0], self.levels_, place, ax)
+
+
+def _check_rows(panel: Panel, series: Series, name: str, values: Array) -> None:
+    """Raises :class:`DataError` for a row behind the end of a series that has no value of what is known ahead."""
+    for lead, value in enumerate(values, start=1):
+        row = series.row_of(len(series) + lead - 1)
+        if row is not None and np.isnan(value):
+            times = panel.times_after(series, lead)
+            when = f"{how_many(lead, 'step')} after the end" if times is None else f"at {told(times[-1])}"
+            raise DataError(
+                f"column {short(name)} is known ahead, but has no value {when} of {series.called} (row {row + 1}); "
+                "give it one"
+            )
+
+
+def _check_finite(panel: Panel, quantiles: Array) -> None:
+    """Raises :class:`DataError` if a forecast is no number; the middle is among the quantiles ``[n, h, C, Q]``."""
+    wrong = np.argwhere(~np.isfinite(quantiles).all(axis=(1, 3)))
+    if len(wrong):
+        number, place = wrong[0]
+        raise DataError(
+            f"the forecast of column {short(panel.roles.target[place])} of {panel.series[number].called} is no number: "
+            "its values are too large to compute with; leave the series out, or give others"
+        )
 
 
 def _columns(panel: Panel, points: Array, quantiles: Array, levels: Sequence[float]) -> dict[str, Any]:
