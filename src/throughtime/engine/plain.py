@@ -62,7 +62,7 @@ class PlainEngine(Engine):
 
     name = "numpy"
     truncates = True
-    copies = 2  # those before the last update, and those before the one that is made
+    copies = 0
 
     def __init__(self, dtype: Any = np.float32) -> None:
         self.dtype = np.dtype(dtype)
