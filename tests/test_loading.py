@@ -148,7 +148,8 @@ def test_the_metadata_hold_no_time_path_or_speed(path):
     assert metadata.keys() == known
     plan = {"max_steps", "learning_rate", "seed", "bptt_truncate", "validate_every", "patience", "averaging"}
     assert metadata["training"].keys() == {"plan", "data", "engine", "now", "past", "stopped"}
-    assert metadata["training"]["plan"].keys() == {*plan, "patient_from", "halved_from", "judged_from"}
+    further = {"patient_from", "halved_from", "judged_from", "segments"}
+    assert metadata["training"]["plan"].keys() == plan | further
     assert metadata["fitted"].keys() == {"hidden_size", "num_layers", "embedding_size", "dropout", "seed", "start"}
     assert metadata["cell"].keys() == {"name", "fingerprint"}
     unsaid = {"callbacks", "verbose", "engine", "random_state", "warm_start"}
