@@ -241,12 +241,25 @@ class Learner(Estimator):
         return (stored[0], stored[1]) if network is self.network_ else None
 
     @property
+    def planned_steps_(self) -> int | None:
+        """How many steps a training that was broken off was to have; None where it ended, or nothing tells."""
+        run: Training | None = vars(self).get("training_")
+        if run is not None and run.network is self.network_:
+            planned: Any = run.plan.max_steps
+            stopped = run.stopped
+        else:
+            network, _, told = vars(self).get("_stored", (None, {}, {}))
+            plan = told.get("plan") if network is self.network_ and isinstance(told, dict) else None
+            planned = plan.get("max_steps") if isinstance(plan, dict) else None
+            stopped = told.get("stopped") if isinstance(told, dict) else None
+        if not isinstance(planned, int) or stopped is not None or len(self.history_.loss) >= planned:
+            return None
+        return planned
+
+    @property
     def unfinished_(self) -> bool:
-        """Whether the training was broken off before its end, as far as is known, so that ``resume`` would go on."""
-        state = self._state_of_training()
-        if state is None:
-            return False
-        return state[1]["stopped"] is None and state[1]["now"]["step"] < state[1]["plan"]["max_steps"]
+        """Whether the training was broken off, as far as is known, so that ``fit(..., resume=path)`` would go on."""
+        return self.planned_steps_ is not None
 
     @classmethod
     def from_file(

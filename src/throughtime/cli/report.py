@@ -114,8 +114,7 @@ def about(model: Any) -> dict[str, Any]:
     if type(model).__name__ == "Forecaster":
         roles = {name: value for name, value in asdict(model.fitted_.roles).items() if value}
         known = {"horizon": model.horizon, "frequency": model.fitted_.frequency, "season": model.season_}
-        learned = {"series_learned": len(model.fitted_.names), "planned_steps": model.planned_steps}
-        return {**roles, **known, **learned, "coverage": model.coverage_}
+        return {**roles, **known, "series_learned": len(model.fitted_.names), "coverage": model.coverage_}
     return {"classes": [str(name) for name in getattr(model, "classes_", [])]}
 
 
@@ -131,7 +130,6 @@ def about_in_words(model: Any) -> str:
     return (
         f"{_first(found.roles.target)} {model.horizon} steps ahead, learned from {len(found.names):,} series; "
         f"season {model.season_}, reference {model.reference_}, the last {model.context_} steps are read"
-        + ("" if model.unfinished is None else f"\n{model.unfinished}")
     )
 
 

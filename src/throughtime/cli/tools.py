@@ -28,11 +28,15 @@ def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
         "parameters": summary.parameters,
         "layers": [row.layer for row in summary.layers],
         "steps": len(history.loss),
+        "planned_steps": found.planned_steps_,
         "train_loss": history.train_loss if history.loss else None,
         "validation_loss": found.validation_loss_,
         **about(found),
     }
-    losses = f"trained {steps_in_words(len(history.loss))}, training loss {history.train_loss:.3f} {history.unit}"
+    steps = steps_in_words(len(history.loss))
+    if found.unfinished_:
+        steps += f" of {found.planned_steps_:,}, broken off (throughtime resume goes on)"
+    losses = f"trained {steps}, training loss {history.train_loss:.3f} {history.unit}"
     if found.validation_loss_ is not None:
         losses += f", validation {found.validation_loss_:.3f}"
     if result.get("ngram_loss") is not None:

@@ -43,21 +43,9 @@ class TrainedForecaster(Learner):
     _panel: Panel
 
     @property
-    def planned_steps(self) -> int | None:
-        """How many steps the training was to have, where it was broken off; None where it was not, or nothing tells."""
-        if "training_" in vars(self):
-            return None if self.training_.completed else self.training_.plan.max_steps
-        _, told_by_file = vars(self).get("_stored", ({}, {}))
-        plan = told_by_file.get("plan") if isinstance(told_by_file, dict) else None
-        steps = plan.get("max_steps") if isinstance(plan, dict) else None
-        if not isinstance(steps, int) or told_by_file.get("stopped") is not None:
-            return None
-        return steps if len(self.history_.loss) < steps else None
-
-    @property
-    def unfinished(self) -> str | None:
+    def _unfinished(self) -> str | None:
         """One sentence on a training that was broken off; None where it was not, or nothing tells."""
-        planned = self.planned_steps
+        planned = self.planned_steps_
         if planned is None:
             return None
         return (
@@ -211,8 +199,8 @@ class TrainedForecaster(Learner):
         """Checked data to forecast, or those of ``fit``."""
         self.check_fitted()
         fitted = self.fitted_
-        if self.unfinished is not None:
-            self._say(self.unfinished)
+        if self._unfinished is not None:
+            self._say(self._unfinished)
         if data is None:
             if not hasattr(self, "_panel"):
                 raise DataError("a model that was loaded does not hold the series that it learned from; give them")
