@@ -223,7 +223,7 @@ class Checkpoint:
         """Raises :class:`ModelFileError` where the values of a file make no sense."""
         plan, stopped = self.plan, self.stopped
         counts = (plan.patient_from, plan.halved_from, plan.judged_from)
-        whole = [number for number in (plan.max_steps, plan.validate_every, plan.segments) if number is not None]
+        whole = [plan.max_steps, *(number for number in (plan.validate_every, plan.segments) if number is not None)]
         sound = (
             all(type(number) is int and 0 < number < 2**63 for number in whole)
             and type(plan.learning_rate) is float
