@@ -106,3 +106,8 @@ def known(names: Iterable[str]) -> str:
     """Names for the end of a message: ``'a', 'b' and 'c'``; long ones are shortened."""
     quoted = [short(name) for name in names]
     return " and ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)
+
+
+def how_many(number: int, noun: str) -> str:
+    """For messages: ``1 step``, ``1,000 steps``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -51,7 +52,7 @@ SMALLER = ("hidden_size", "batch_size", "seq_len", "context", "max_length")
 """What needs less memory when it is smaller."""
 
 
-class Learner(Estimator):
+class Learner(Estimator, ABC):
     """An estimator that trains a network step by step."""
 
     random_state: Any
@@ -228,9 +229,9 @@ class Learner(Estimator):
             tensors, metadata = {**tensors, **training[0]}, {**metadata, "training": training[1]}
         files.save(path, tensors, metadata)
 
+    @abstractmethod
     def _pack(self) -> tuple[files.Tensors, dict[str, Any]]:
         """What goes into a file, but for the state of the training."""
-        raise NotImplementedError
 
     def _state_of_training(self) -> tuple[files.Tensors, dict[str, Any]] | None:
         """As it goes into a file; None where there is none, or a step was broken off in its midst."""
@@ -286,15 +287,15 @@ class Learner(Estimator):
         return model
 
     @classmethod
+    @abstractmethod
     def _unpack(
         cls, tensors: files.Tensors, metadata: Mapping[str, Any], cells: Sequence[Cell], engine: Any
     ) -> tuple[Self, Any]:
         """A model with the parameters of a file, and what it had learned."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _keep(self, fitted: Any) -> None:
         """Keeps what ``fit`` found."""
-        raise NotImplementedError
 
     def _clock(self) -> Callable[[], float]:
         """Starts a clock: seconds from now on, without those of a cold compile, which no budget covers."""

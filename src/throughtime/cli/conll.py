@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from throughtime.cli.tables import TABLES, read_text
-from throughtime.errors import DataError, short
-from throughtime.sequences.inputs import count_of
+from throughtime.errors import DataError, how_many, short
 
 _COMMENT = re.compile(r"# [^\t=]+ =|# new(doc|par)\b|-DOCSTART-")
 _UNTAGGED = "to be tagged, write a token on each line and an empty line behind each sentence"
@@ -56,7 +55,7 @@ def read_conll(
         first, width = first or number, width or len(words)
         if len(words) != width:
             hint = "expected a token and its tag, with as many words on each line" if learned is None else _UNTAGGED
-            raise DataError(f"{where}: {count_of(len(words), 'word')}, where line {first} has {width}; {hint}")
+            raise DataError(f"{where}: {how_many(len(words), 'word')}, where line {first} has {width}; {hint}")
         sentences[-1].append(words)
     sentences = [sentence for sentence in sentences if sentence]
     if not sentences:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError, short
+from throughtime.errors import DataError, DataTypeError, how_many, short
 from throughtime.layers import Dense, Embedding, Layer, OneHot
-from throughtime.sequences.inputs import Read, count_of
+from throughtime.sequences.inputs import Read
 from throughtime.sequences.rows import Lesson, Rows
 
 MOST_SYMBOLS = 8_000
@@ -110,7 +110,7 @@ class Numbers(Encoding):
         found = numbers_of(read)
         features = found.values.shape[1]
         if features != self.width:
-            given = count_of(features, "feature")
+            given = how_many(features, "feature")
             raise DataError(f"X has {given} at each step, but this model learned from {self.width}")
         return found
 

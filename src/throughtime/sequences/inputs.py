@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError, ParameterError, known, short
+from throughtime.errors import DataError, DataTypeError, ParameterError, how_many, known, short
 from throughtime.sequences.rows import Rows
 from throughtime.text.vocabularies.words import split
 
@@ -262,7 +262,7 @@ def _join(sequences: Sequence[Array]) -> Rows:
     sizes = [sequence.shape[1] for sequence in sequences]
     for row, size in enumerate(sizes):
         if size != sizes[0]:
-            first = count_of(sizes[0], "feature")
+            first = how_many(sizes[0], "feature")
             raise DataError(f"row 0 of X has {first} at each step, row {row} has {size}; they must agree")
     return Rows.of(sequences)
 
@@ -330,8 +330,3 @@ def _where(place: tuple[int, ...], axes: Axes, names: Sequence[str] | None) -> s
     if names is not None:
         words[1] = f"column {names[place[1]]!r}"
     return ", ".join(words)
-
-
-def count_of(number: int, thing: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -11,13 +11,12 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError
+from throughtime.errors import DataError, how_many
 from throughtime.layers import Dense, Layer, Pool, recurrent_stack
 from throughtime.learner import make_plan
 from throughtime.network import Batch, Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.encoding import Encoding
-from throughtime.sequences.inputs import count_of
 from throughtime.sequences.rows import Lesson, Rows
 from throughtime.sequences.targets import Answers
 from throughtime.training import Batches, Plan
@@ -160,8 +159,8 @@ def plan_training(
     scored = 0 if held_out is None else len(held_out.lengths)
     said = (
         f"{net.body.describe()}: {parameters:,} parameters\n"
-        f"{count_of(len(learned.lengths), 'sequence')} to learn from, {scored:,} for validation\n"
-        f"{count_of(plan.max_steps, 'step')} of {count_of(learned.rows, 'sequence')} "
+        f"{how_many(len(learned.lengths), 'sequence')} to learn from, {scored:,} for validation\n"
+        f"{how_many(plan.max_steps, 'step')} of {how_many(learned.rows, 'sequence')} "
         f"({plan.max_steps / learned.steps_per_epoch:,.1f} "
         f"epochs), about {clock(seconds)} on the {net.engine.name} engine"
     )

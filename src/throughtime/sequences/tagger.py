@@ -10,10 +10,10 @@ import numpy as np
 
 from throughtime.cells import Cell
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, ParameterError, how_many
 from throughtime.fingerprint import fingerprint
 from throughtime.parameters import TAGGER
-from throughtime.sequences.inputs import Read, as_list, check_apart, count_of, read
+from throughtime.sequences.inputs import Read, as_list, check_apart, read
 from throughtime.sequences.learner import SequenceLearner, Task
 from throughtime.sequences.model_file import Fitted
 from throughtime.sequences.report import Report, report, report_of_several
@@ -340,7 +340,7 @@ def read_tags(found: Read, y: Any) -> Rows:
     check_same_number(found, rows)
     for row, (tags, length) in enumerate(zip(rows, found.lengths, strict=True)):
         if len(tags) != length:
-            given = f"{count_of(length, 'step')} and {count_of(len(tags), 'tag')}"
+            given = f"{how_many(length, 'step')} and {how_many(len(tags), 'tag')}"
             raise DataError(f"row {row} has {given}; each step needs one")
     bounds = np.cumsum([0, *found.lengths])
     if np.ndim(rows[0][0]) == 0:

@@ -13,11 +13,11 @@ import numpy as np
 
 from throughtime import losses
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known, short
+from throughtime.errors import DataError, ParameterError, how_many, known, short
 from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
-from throughtime.sequences.inputs import as_array, as_list, count_of, numbers
+from throughtime.sequences.inputs import as_array, as_list, numbers
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
 
@@ -334,7 +334,7 @@ def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
     unseen = Counter(label for label in labels.tolist() if label not in seen)
     if unseen:
         shown = ", ".join([*map(short, list(unseen)[:5]), *(["..."] if len(unseen) > 5 else [])])
-        where = count_of(unseen.total(), what)
+        where = how_many(unseen.total(), what)
         message = f"labels that were never seen in training ({shown}) are those of {where}; they count as wrong"
         warnings.warn(message, stacklevel=3)
 
@@ -342,7 +342,7 @@ def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
 def check_same_number(X: Any, y: Any) -> None:
     """Raises :class:`DataError` unless both have as many rows."""
     if len(X) != len(y):
-        raise DataError(f"X has {count_of(len(X), 'row')} and y has {len(y)}; they must be as many")
+        raise DataError(f"X has {how_many(len(X), 'row')} and y has {len(y)}; they must be as many")
 
 
 def check_same_shape(found: Array, y: Array) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime.errors import DataError
+from throughtime.errors import DataError, how_many
 from throughtime.series.baselines import BASELINES, with_quantiles
 from throughtime.series.metrics import Forecasts, Scores, mase_size
-from throughtime.series.panel import Panel, how_many
+from throughtime.series.panel import Panel
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster

@@ -11,7 +11,7 @@ import numpy as np
 from throughtime import files
 from throughtime.cells import Cell
 from throughtime.engine import random
-from throughtime.errors import DataError, ParameterError, known, short
+from throughtime.errors import DataError, ParameterError, how_many, known, short
 from throughtime.estimator import parameters_to_json, resolve_cell
 from throughtime.fingerprint import fingerprint
 from throughtime.learner import GoingOn, make_plan
@@ -23,7 +23,7 @@ from throughtime.series.features import REFERENCES
 from throughtime.series.forecasting import Origin
 from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesson, prepare
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
-from throughtime.series.panel import Panel, are, how_many
+from throughtime.series.panel import Panel, are
 from throughtime.series.tables import Names, columns_of, names_of, panel_of_arrays, panel_of_columns, roles_of
 from throughtime.series.trained import TrainedForecaster, check_no_labels
 from throughtime.series.windows import Windows

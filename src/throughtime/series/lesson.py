@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError
+from throughtime.errors import DataError, how_many
 from throughtime.series.features import OF_UNIT, Fact, Features, Prepared, Scale, Standard, best_reference, scale_of
-from throughtime.series.panel import Panel, Series, are, how_many
+from throughtime.series.panel import Panel, Series, are
 from throughtime.series.windows import Windows
 
 if TYPE_CHECKING:

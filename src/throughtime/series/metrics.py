@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
+from throughtime.errors import how_many
 from throughtime.series.features import filled
-from throughtime.series.panel import how_many
 
 METRICS = ("rmse", "mae", "smape", "mase", "pinball", "coverage")
 

@@ -36,11 +36,6 @@ def called(name: Any) -> str:
     return "the series" if name is None else f"the series {short(name)}"
 
 
-def how_many(number: int, noun: str) -> str:
-    """For messages: ``1 step``, ``1,000 steps``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def are(number: int) -> str:
     """The verb that goes with it."""
     return "is" if number == 1 else "are"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, DataTypeError, ParameterError, known, short
+from throughtime.errors import DataError, DataTypeError, ParameterError, how_many, known, short
 from throughtime.learner import Learner
 from throughtime.series import conformal
 from throughtime.series.backtest import judge
@@ -19,7 +19,7 @@ from throughtime.series.forecasting import Origin, Reader
 from throughtime.series.frequency import Frequency, told
 from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
-from throughtime.series.panel import Panel, Series, are, how_many
+from throughtime.series.panel import Panel, Series, are
 from throughtime.series.tables import columns_of, panel_of_arrays, panel_of_columns, roles_of, to_form
 
 

@@ -189,35 +189,27 @@ class Checkpoint:
             If it is anything else.
         """
         with files.opening():
-            return cls._unpacked(tensors, metadata, weights, decided)
-
-    @classmethod
-    def _unpacked(
-        cls,
-        tensors: Mapping[str, Array],
-        metadata: Mapping[str, Any],
-        weights: Mapping[str, Array],
-        decided: Mapping[str, Any],
-    ) -> Checkpoint:
-        parts: dict[str, dict[str, Array]] = {}
-        for full, tensor in tensors.items():
-            part, _, name = full.removeprefix(PREFIX).partition(".")
-            parts.setdefault(part, {})[name] = tensor
-        now = parts.pop("now", {}) | {f"weights.{name}": w.copy() for name, w in weights.items()}
-        past = [parts.pop(f"past{place}") for place in range(len(metadata["past"]))]
-        if parts:
-            raise ModelFileError(f"the model file is damaged: its training has parts called {known(sorted(parts)[:5])}")
-        snapshots = tuple(map(Snapshot.from_arrays, metadata["past"], past))
-        found = cls(
-            plan=_plan(metadata["plan"], decided),
-            data=metadata["data"],
-            engine=metadata["engine"],
-            now=Snapshot.from_arrays(metadata["now"], now),
-            snapshots=snapshots,
-            stopped=metadata["stopped"],
-        )
-        found._check()
-        return found
+            parts: dict[str, dict[str, Array]] = {}
+            for full, tensor in tensors.items():
+                part, _, name = full.removeprefix(PREFIX).partition(".")
+                parts.setdefault(part, {})[name] = tensor
+            now = parts.pop("now", {}) | {f"weights.{name}": w.copy() for name, w in weights.items()}
+            past = [parts.pop(f"past{place}") for place in range(len(metadata["past"]))]
+            if parts:
+                raise ModelFileError(
+                    f"the model file is damaged: its training has parts called {known(sorted(parts)[:5])}"
+                )
+            snapshots = tuple(map(Snapshot.from_arrays, metadata["past"], past))
+            found = cls(
+                plan=_plan(metadata["plan"], decided),
+                data=metadata["data"],
+                engine=metadata["engine"],
+                now=Snapshot.from_arrays(metadata["now"], now),
+                snapshots=snapshots,
+                stopped=metadata["stopped"],
+            )
+            found._check()
+            return found
 
     def _check(self) -> None:
         """Raises :class:`ModelFileError` where the values of a file make no sense."""
