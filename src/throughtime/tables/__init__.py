@@ -1,0 +1,6 @@
+"""Tables of any size: read from files in blocks, and kept where there is room for them."""
+
+from throughtime.tables.cells import Cells
+from throughtime.tables.spill import Spill
+
+__all__ = ["Cells", "Spill"]

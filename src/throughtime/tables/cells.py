@@ -1,0 +1,98 @@
+"""A column of cells, kept as bytes: so many strings would not fit into memory."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.tables.spill import Spill
+
+
+class _Block(NamedTuple):
+    """Some cells in UTF-8: the bytes of all, where each ends, and which are missing."""
+
+    data: Array
+    ends: Array
+    missing: Array
+
+
+class Cells(Sequence[Any]):
+    """The cells of a column as they stand in a file; None where one is missing.
+
+    They behave as a list does: length, index, slice, iteration. Only the block that is looked at becomes objects.
+
+    Parameters
+    ----------
+    spill : Spill
+        Where the bytes are kept.
+    as_json : bool, default False
+        Whether cells are of any kind that JSON knows; else they are text.
+    """
+
+    ndim = 1
+
+    def __init__(self, spill: Spill, *, as_json: bool = False) -> None:
+        self._spill, self._as_json = spill, as_json
+        self._blocks: list[_Block] = []
+        self._starts = [0]
+        self._read: tuple[int, list[Any]] = (-1, [])
+
+    def add(self, cells: Sequence[Any]) -> None:
+        """Some more behind the last one."""
+        if not cells:
+            return
+        texts = [b"" if cell is None else self._encoded(cell) for cell in cells]
+        data, keep = np.frombuffer(b"".join(texts), np.uint8), self._spill.keep
+        ends = np.cumsum([*map(len, texts)], dtype=np.int64)
+        missing = np.array([cell is None for cell in cells])
+        self._blocks.append(_Block(keep(data), keep(ends), keep(missing)))
+        self._starts.append(self._starts[-1] + len(cells))
+
+    def blocks(self) -> Iterator[list[Any]]:
+        """All of them, some at a time."""
+        return (self._decoded(number) for number in range(len(self._blocks)))
+
+    def those(self, rows: Iterable[int]) -> list[Any]:
+        """The cells of some rows, in this order."""
+        return [self[int(row)] for row in rows]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return self.those(range(*place.indices(len(self))))
+        row = int(place) + (len(self) if place < 0 else 0)
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {place} of {len(self)}")
+        number = bisect_right(self._starts, row) - 1
+        if self._read[0] != number:
+            self._read = (number, self._decoded(number))
+        return self._read[1][row - self._starts[number]]
+
+    def __iter__(self) -> Iterator[Any]:
+        for block in self.blocks():
+            yield from block
+
+    def _encoded(self, cell: Any) -> bytes:
+        return (json.dumps(cell) if self._as_json else cell).encode("utf-8", "surrogatepass")
+
+    def _decoded(self, number: int) -> list[Any]:
+        data, ends, missing = self._blocks[number]
+        whole, starts = data.tobytes(), [0, *ends[:-1].tolist()]
+        texts = [
+            None if none else whole[start:end].decode("utf-8", "surrogatepass")
+            for start, end, none in zip(starts, ends.tolist(), missing.tolist(), strict=True)
+        ]
+        return [None if text is None else json.loads(text) for text in texts] if self._as_json else texts
