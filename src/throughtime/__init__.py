@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from throughtime.network import Batch, Network
     from throughtime.sequences import SequenceClassifier, SequenceRegressor, SequenceTagger
     from throughtime.series import Forecaster
+    from throughtime.tables import read_table
     from throughtime.text import TextGenerator
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "check_gradients",
     "errors",
     "load",
+    "read_table",
     "set_num_threads",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "TextGenerator": "throughtime.text",
     "check_gradients": "throughtime.inspection",
     "load": "throughtime.loading",
+    "read_table": "throughtime.tables",
     "set_num_threads": "throughtime.engine.compiled.threads",
 }
 

@@ -10,8 +10,9 @@ import pytest
 
 from throughtime import Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger, load
 from throughtime.cli.sequences import labels_of, sequences_of
-from throughtime.cli.tables import read_table, write_table
+from throughtime.cli.tables import write_table
 from throughtime.errors import DataError
+from throughtime.tables.reading import read_table
 from throughtime.training import Training
 
 QUICK = ("--hidden-size", "8", "--max-steps", "30", "--seed", "1", "-q")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from throughtime.cli.conll import read_conll
-from throughtime.cli.tables import read_table, write_table
+from throughtime.cli.tables import write_table
 from throughtime.errors import DataError, OutputError
+from throughtime.tables.reading import read_table
 
 COLUMNS = {
     "name": ["a", "b, c", 'd"e'],

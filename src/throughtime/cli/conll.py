@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from throughtime.cli.tables import TABLES, read_text
 from throughtime.errors import DataError, how_many, short
+from throughtime.tables.reading import TABLES, lines_of
 
 _COMMENT = re.compile(r"# [^\t=]+ =|# new(doc|par)\b|-DOCSTART-")
 _UNTAGGED = "to be tagged, write a token on each line and an empty line behind each sentence"
@@ -69,7 +69,8 @@ def read_conll(
 def _lines(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
     """The words of each line but comments, and its number; none where it is empty."""
     inside = False
-    for number, line in enumerate(read_text(path, encoding).split("\n"), start=1):
+    for number, line in enumerate(lines_of(path, encoding), start=1):
+        line = line.removesuffix("\n")
         if not inside and _COMMENT.match(line):
             continue
         if not inside and line.startswith("# ") and line.strip() != "#":

@@ -54,7 +54,8 @@ def predict(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing beside the answers")] = False,
 ) -> None:
     """Forecast, classify or tag new data with a model."""
-    from throughtime.cli.tables import as_csv, check_table, holds_text, rows_of, typed, write_table
+    from throughtime.cli.tables import as_csv, check_table, rows_of, write_table
+    from throughtime.tables.reading import holds_text, typed
 
     found = load_model(model, own)
     kind = type(found).__name__
@@ -91,7 +92,7 @@ def beside(given: Columns, answers: Columns) -> Columns:
 
 
 def _forecast(model: Any, data: Path, encoding: str) -> Found:
-    from throughtime.cli.tables import read_table
+    from throughtime.tables.reading import read_table
 
     fitted = model.fitted_
     as_text = [fact.name for fact in fitted.features.facts if fact.categories]
@@ -108,7 +109,7 @@ def _classify(model: Any, data: Path, encoding: str) -> Found:
     Rows with an empty text have empty answers.
     """
     from throughtime.cli.sequences import are_there, sequences_of
-    from throughtime.cli.tables import read_cells, typed
+    from throughtime.tables.reading import read_cells, typed
 
     names = model.fitted_.names
     if names is None:

@@ -199,7 +199,7 @@ def _lesson(
 
     ``names`` and ``learned`` are the columns and labels of what was learned, where this is scored.
     """
-    from throughtime.cli.tables import read_table
+    from throughtime.tables.reading import read_table
 
     table = read_table(path, encoding, as_text=[label, text])
     with data_of(path):

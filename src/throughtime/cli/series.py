@@ -137,7 +137,7 @@ def job(model: Forecaster, data: list[str], options: dict[str, Any], panel: Pane
 
 
 def _panel(model: Forecaster, path: Path, encoding: str) -> Panel:
-    from throughtime.cli.tables import read_table
+    from throughtime.tables.reading import read_table
 
     table = read_table(path, encoding, as_text=[model.series])
     with data_of(path):

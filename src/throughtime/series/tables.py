@@ -13,6 +13,7 @@ from throughtime.errors import DataError, DataTypeError, ParameterError, known, 
 from throughtime.series.frequency import Frequency, check_order, check_regular, infer
 from throughtime.series.panel import Panel, Roles, Series, called
 from throughtime.series.times import Zoned, read_times
+from throughtime.tables.reading import MISSING
 
 Names = str | Sequence[str] | None
 Columns = dict[str, Any]
@@ -138,10 +139,6 @@ def numbers(column: Any, name: str, advice: str = NUMBERS) -> Array:
     if len(wrong):
         raise DataError(f"column {name!r}, row {wrong[0] + 1}: the value is infinite; leave out what is not known")
     return found
-
-
-MISSING = ("", "na", "n/a", "nan", "null", "none")
-"""What stands for a missing value in text."""
 
 
 def _number(value: Any, row: int, name: str, advice: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,12 +33,15 @@ class Cells(Sequence[Any]):
         Where the bytes are kept.
     as_json : bool, default False
         Whether cells are of any kind that JSON knows; else they are text.
+    typed : bool, default False
+        Whether they are known to be text; else they may be numbers that are written as text.
     """
 
     ndim = 1
 
-    def __init__(self, spill: Spill, *, as_json: bool = False) -> None:
-        self._spill, self._as_json = spill, as_json
+    def __init__(self, spill: Spill, *, as_json: bool = False, typed: bool = False) -> None:
+        self.as_json, self.typed = as_json, typed
+        self._spill = spill
         self._blocks: list[_Block] = []
         self._starts = [0]
         self._read: tuple[int, list[Any]] = (-1, [])
@@ -46,11 +50,16 @@ class Cells(Sequence[Any]):
         """Some more behind the last one."""
         if not cells:
             return
-        texts = [b"" if cell is None else self._encoded(cell) for cell in cells]
-        data, keep = np.frombuffer(b"".join(texts), np.uint8), self._spill.keep
-        ends = np.cumsum([*map(len, texts)], dtype=np.int64)
         missing = np.array([cell is None for cell in cells])
-        self._blocks.append(_Block(keep(data), keep(ends), keep(missing)))
+        texts = [json.dumps(cell) for cell in cells] if self.as_json else [cell or "" for cell in cells]
+        whole = "".join(texts)
+        data = whole.encode("utf-8", "surrogatepass")
+        if len(data) > len(whole):
+            sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
+        else:
+            sizes = [*map(len, texts)]
+        keep, ends = self._spill.keep, np.cumsum(sizes, dtype=np.int64)
+        self._blocks.append(_Block(keep(np.frombuffer(data, np.uint8)), keep(ends), keep(missing)))
         self._starts.append(self._starts[-1] + len(cells))
 
     def blocks(self) -> Iterator[list[Any]]:
@@ -85,14 +94,16 @@ class Cells(Sequence[Any]):
         for block in self.blocks():
             yield from block
 
-    def _encoded(self, cell: Any) -> bytes:
-        return (json.dumps(cell) if self._as_json else cell).encode("utf-8", "surrogatepass")
-
     def _decoded(self, number: int) -> list[Any]:
         data, ends, missing = self._blocks[number]
-        whole, starts = data.tobytes(), [0, *ends[:-1].tolist()]
-        texts = [
-            None if none else whole[start:end].decode("utf-8", "surrogatepass")
-            for start, end, none in zip(starts, ends.tolist(), missing.tolist(), strict=True)
-        ]
-        return [None if text is None else json.loads(text) for text in texts] if self._as_json else texts
+        whole, pairs = data.tobytes(), itertools.pairwise([0, *ends.tolist()])
+        if whole.isascii():
+            text = whole.decode()
+            texts = [text[start:end] for start, end in pairs]
+        else:
+            texts = [whole[start:end].decode("utf-8", "surrogatepass") for start, end in pairs]
+        if self.as_json:
+            return [json.loads(text) for text in texts]
+        if not missing.any():
+            return texts
+        return [None if none else text for text, none in zip(texts, missing.tolist(), strict=True)]

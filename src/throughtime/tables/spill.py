@@ -33,15 +33,20 @@ class Spill:
 
     Parameters
     ----------
-    most : int, default 64 MiB
-        Bytes that are held in memory.
+    most : int or None, default None
+        Bytes that are held in memory; None: ``MOST``.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
+    def __init__(self, most: int | None = None) -> None:
+        self.most = MOST if most is None else most
         self.held = 0
         """Bytes that were handed out so far."""
         self._segment: Array = np.zeros(0, np.uint8)
+
+    @property
+    def spills(self) -> bool:
+        """Whether there is no more room for it in memory."""
+        return self.held > self.most
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         """An array to be filled.
@@ -54,7 +59,7 @@ class Spill:
         wanted = np.dtype(dtype)
         size = int(np.prod(shape, dtype=np.int64)) * wanted.itemsize
         self.held += size
-        if self.held <= self.most or not size:
+        if not (self.spills and size):
             return np.empty(shape, wanted)
         if size > SEGMENT:
             return _as(_mapped(size), shape, wanted)
