@@ -3,6 +3,7 @@
     ThroughtimeError
     ├── InputError (ValueError)      something that was handed in cannot be used
     │   ├── ParameterError           a parameter has a value that makes no sense
+    │   │   └── MissingPackage       what was asked for needs a package that is not installed
     │   ├── DataError                the data cannot be learned from or scored
     │   │   ├── UnknownSymbol        a symbol that the model never saw
     │   │   └── DataTypeError (TypeError)    data of a type that is no number, text or sequence
@@ -41,6 +42,10 @@ class InputError(ThroughtimeError, ValueError):
 
 class ParameterError(InputError):
     """A parameter has a value that makes no sense."""
+
+
+class MissingPackage(ParameterError):
+    """What was asked for needs a package that is not installed."""
 
 
 class DataError(InputError):

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.errors import CellError, ModelFileError, OutputError, cut, short, told
+from throughtime.errors import CellError, MissingPackage, ModelFileError, OutputError, cut, short, told
 
 FORMAT = 2
 """2: the state of the training, for those that go on with it."""
@@ -267,11 +267,11 @@ def opening() -> Iterator[None]:
     Raises
     ------
     ModelFileError
-        For any exception but :class:`CellError`, which is told as it is.
+        For any exception but :class:`CellError` and :class:`MissingPackage`, which say what to do.
     """
     try:
         yield
-    except CellError:
+    except (CellError, MissingPackage):
         raise
     except ModelFileError as error:
         raise ModelFileError(told(error)) from error

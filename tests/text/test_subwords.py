@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from throughtime.errors import DataError, ModelFileError, ParameterError
+from throughtime import TextGenerator, load
+from throughtime.errors import DataError, MissingPackage, ModelFileError, ParameterError
 from throughtime.text.vocabularies import Subwords, from_json, subwords, to_json
 
 SOURCE = Path(this.__file__).read_text(encoding="utf-8")
@@ -247,5 +248,15 @@ def test_damaged_parts_are_refused(changes):
 )
 def test_without_the_library_the_message_says_how_to_get_it(monkeypatch, use, given):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ParameterError, match=r"needs the package tokenizers; .* pip install 'throughtime\[bpe\]'"):
+    with pytest.raises(MissingPackage, match=r"needs the package tokenizers; .* pip install 'throughtime\[bpe\]'"):
         use(given)
+
+
+def test_a_model_file_is_not_called_damaged_where_the_library_is_missing(monkeypatch, tmp_path):
+    path = tmp_path / "m.safetensors"
+    TextGenerator(level="bpe", vocab_size=260, hidden_size=4, max_steps=1, verbose=0).fit("to be or not " * 9).save(
+        path
+    )
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'throughtime\[bpe\]'"):
+        load(path)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, known
+from throughtime.errors import DataError, MissingPackage, known
 from throughtime.tables.cells import Cells
 from throughtime.tables.spill import Spill
 
@@ -68,7 +68,7 @@ def read_table(
         If the file cannot be read or is no such table.
     OutputError
         If there is no room on the disk for a large one.
-    ParameterError
+    MissingPackage
         If Parquet cannot be read, as pyarrow is not installed.
 
     Examples
@@ -89,7 +89,7 @@ def read_cells(path: Path, encoding: str = "utf-8", tell: Tell = lambda _: None)
 
     Raises
     ------
-    DataError, OutputError, ParameterError
+    DataError, MissingPackage, OutputError
         As :func:`read_table` does.
     """
     kind = kind_of(path)
@@ -165,13 +165,13 @@ def pyarrow_parquet() -> Any:
 
     Raises
     ------
-    ParameterError
+    MissingPackage
         If it is not installed.
     """
     try:
         from pyarrow import parquet
     except ImportError:
-        raise ParameterError("Parquet needs the package pyarrow: pip install throughtime[parquet]") from None
+        raise MissingPackage("Parquet needs the package pyarrow: pip install throughtime[parquet]") from None
     return parquet
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ModelFileError, ParameterError
+from throughtime.errors import DataError, MissingPackage, ModelFileError, ParameterError
 from throughtime.text.blocks import Text, Texts, parts_of
 from throughtime.text.vocabularies.codes import utf8_after
 from throughtime.text.vocabularies.vocabulary import Vocabulary, Writer
@@ -151,7 +151,7 @@ def _library() -> Any:
     try:
         import tokenizers
     except ImportError:
-        raise ParameterError(
+        raise MissingPackage(
             "level='bpe' needs the package tokenizers; install it with pip install 'throughtime[bpe]'"
         ) from None
     return tokenizers
