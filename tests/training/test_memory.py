@@ -18,7 +18,6 @@ from throughtime.losses import Pinball, SoftmaxCrossEntropy
 from throughtime.network import Batch
 from throughtime.optimizers import Optimizer, schedules
 from throughtime.training import Drawn, History, Outline, Plan, Size, Training
-from throughtime.training.loop import SNAPSHOT_EVERY
 from throughtime.training.memory import in_words
 
 MIB = 1 << 20
@@ -72,7 +71,7 @@ def batch_for(network, T, N):
 def peak_of(case, dtype, segments=None):
     """The most bytes that NumPy has at once in a training, from the drawing of the weights on."""
     layers, T, N = CASES[case]
-    plan = Plan(SNAPSHOT_EVERY + 2, 1e-3, schedules.get("constant"), seed=0, segments=segments)
+    plan = Plan(4, 1e-3, schedules.get("constant"), seed=0, segments=segments)
     tracemalloc.start()
     network = Network(layers, loss_of(case), engine="numpy", dtype=dtype, random_state=0)
     run = Training(network, Optimizer("adam"), plan, History(None))
@@ -85,6 +84,13 @@ def peak_of(case, dtype, segments=None):
 # ---------------------------------------------------------------------- what is reckoned, and what is there
 
 
+@pytest.fixture
+def soon(monkeypatch):
+    """Both snapshots are there after a few steps."""
+    monkeypatch.setattr("throughtime.training.loop.SNAPSHOT_EVERY", 2)
+
+
+@pytest.mark.usefixtures("soon")
 @every_case
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numpy_takes_what_is_reckoned(case, dtype):
@@ -92,6 +98,7 @@ def test_numpy_takes_what_is_reckoned(case, dtype):
     assert WITHIN[0] < ratio < WITHIN[1]
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("case", ["text", "numbers"])
 def test_numpy_takes_what_is_reckoned_in_segments(case):
     ratio = outline(case, "numpy").need(8).total / peak_of(case, "float32", 8)
