@@ -104,6 +104,8 @@ NO_COUNTS = "the counts of a training are no numbers"
         (["past", 0, "step"], 65, NO_FIT),
         (["past"], [], "its training has parts called 'past0' and 'past1'"),
         (["past"], 7, "TypeError: "),
+        (["engine"], {"numpy": 1}, NO_SENSE),
+        (["engine"], ["numpy"], NO_SENSE),
         ([], [1], "TypeError: "),
     ],
     ids=str,

@@ -395,7 +395,7 @@ def _decided(given: Mapping[str, Any], seed: int) -> dict[str, Any]:
 def _engine_for(model: Learner, training: Any) -> Any:
     """What goes on with a training of a file: the engine that it had, unless the model names one."""
     before = training.get("engine") if isinstance(training, dict) else None
-    return before if model._engine() == "auto" and before in ENGINES else model._engine()
+    return before if model._engine() == "auto" and before in [*ENGINES] else model._engine()
 
 
 def _as_json(value: Any) -> Any:
