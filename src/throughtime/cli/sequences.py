@@ -183,7 +183,8 @@ def _labels_in_words(model: SequenceClassifier | SequenceTagger) -> str:
 
 def _each(labels: Any) -> Iterator[Any]:
     """The labels of an array, one by one."""
-    return itertools.chain.from_iterable(some.tolist() for some in blocks_of(labels))
+    blocks = (labels[start : start + AT_ONCE].tolist() for start in range(0, len(labels), AT_ONCE))
+    return itertools.chain.from_iterable(blocks)
 
 
 def _first(names: Sequence[Any]) -> str:

@@ -51,11 +51,13 @@ class Read:
     @property
     def parts(self) -> Iterator[Array | str]:
         """All of it, for a fingerprint."""
+        rows = self.rows
         if isinstance(self.content, Rows):
-            rows = self.content.together()
+            rows = rows.together()
             yield from (rows.values, rows.bounds)
         else:
-            yield from (" ".join(map(repr, row)) for row in self.content)
+            shown = [*map(repr, self.content.known)]
+            yield from (" ".join(map(shown.__getitem__, rows[row].tolist())) for row in range(len(rows)))
 
     def those(self, rows: Array) -> Read:
         """These sequences, in this order."""

@@ -97,7 +97,7 @@ def batches(lesson: Lesson, encoding: Encoding, answers: Answers, batch_size: in
     rows, given = lesson.rows, lesson.answers
 
     def make(chosen: Array, T: int) -> Batch:
-        lengths = np.where(chosen < 0, 0, rows.lengths[chosen])
+        lengths = np.where(chosen < 0, 0, rows.lengths[chosen]).astype(np.int64)
         weights = np.where(chosen < 0, 0.0, lesson.weights[chosen])
         if isinstance(given, Rows):
             targets, weights = given.block(chosen, T), weights * (np.arange(T)[:, None] < lengths)
@@ -119,15 +119,16 @@ def tell(net: Network, encoding: Encoding, rows: Rows, take: Callable[[Array, Ar
     DataError
         If an output is no finite number, which comes of numbers far from those that were learned from.
     """
-    lengths, strange = rows.lengths, len(rows)
+    lengths, longest, strange = rows.lengths, int(rows.lengths.max()), len(rows)
     order = np.argsort(lengths, kind="stable")
     with net.engine.working(), np.errstate(over="ignore", invalid="ignore"):
         while len(order):
             most = int(lengths[order[:SIDE_BY_SIDE]].max())
             chosen, order = np.split(order, [max(1, min(SIDE_BY_SIDE, ROOM // (most * encoding.width)))])
-            T = min(steps_for(int(lengths[chosen].max())), int(lengths.max()))
-            o, _ = net.forward(encoding.block(rows.block(chosen, T)), lengths=lengths[chosen])
-            finite = np.isfinite(o).all(axis=2) | (np.arange(len(o))[:, None] >= lengths[chosen])
+            some = lengths[chosen].astype(np.int64)
+            T = min(steps_for(int(some.max())), longest)
+            o, _ = net.forward(encoding.block(rows.block(chosen, T)), lengths=some)
+            finite = np.isfinite(o).all(axis=2) | (np.arange(len(o))[:, None] >= some)
             strange = min([strange, *chosen[~finite.all(axis=0)].tolist()])
             if strange == len(rows):
                 take(chosen, o)

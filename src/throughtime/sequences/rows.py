@@ -44,7 +44,8 @@ class Rows:
     @classmethod
     def between(cls, values: Array, bounds: Array) -> Self:
         """One after another; ``bounds [N + 1]`` tell where each begins and the last ends."""
-        return cls(values, bounds[:-1], np.diff(bounds))
+        lengths = np.diff(bounds)
+        return cls(values, bounds[:-1], lengths.astype(np.result_type(np.int32, np.min_scalar_type(lengths.max()))))
 
     @classmethod
     def of(cls, sequences: Iterable[Array]) -> Self:

@@ -81,10 +81,13 @@ class Labels(Answers):
     def ids(self, labels: Array) -> Array:
         """The numbers of the classes of labels ``[N]``; K for a label that was never seen."""
         places = {label: place for place, label in enumerate(self.classes.tolist())}
-        found = np.empty(len(labels), np.int64)
+        found = np.empty(len(labels), np.int32)
         for part in slices(labels):
             found[part] = [places.get(label, self.size) for label in labels[part].tolist()]
         return found
+
+    def targets(self, answers: Array) -> Array:
+        return answers.astype(np.int64)
 
     def probabilities(self, o: Array) -> Array:
         """``[..., K]``, in float64."""
@@ -128,7 +131,10 @@ class Several(Answers):
 
     def ids(self, labels: Array) -> Array:
         """The 0s and 1s themselves."""
-        return labels
+        return labels.astype(np.int8)
+
+    def targets(self, answers: Array) -> Array:
+        return answers.astype(np.int64)
 
     def probabilities(self, o: Array) -> Array:
         """``[..., K]``, in float64: of each label by itself."""
@@ -378,7 +384,7 @@ def read_weights(sample_weight: Any, rows: int) -> Array:
         If they are not as many as rows, one is negative or no finite number, or all are 0.
     """
     if sample_weight is None:
-        return np.ones(rows)
+        return np.broadcast_to(1.0, rows)
     weights = numbers(as_list(sample_weight, "sample_weight"), "sample_weight")
     if weights.shape != (rows,):
         raise DataError(f"sample_weight must be one number for each row, [{rows}], got {list(weights.shape)}")
