@@ -275,8 +275,9 @@ def _as_array(y: Any) -> Array:
     if len(kinds) > 1 and (str in kinds or bool in kinds):
         return _filled(y, np.dtype(object))
     room = Spill()
+    blocks = y.blocks() if isinstance(y, Cells) and len(y) else [y]
     try:
-        return room.joined([room.keep(np.asarray(some)) for some in (y.blocks() if isinstance(y, Cells) else [y])])
+        return room.joined([room.keep(np.asarray(some)) for some in blocks])
     except ValueError:
         raise DataError("y must be labels [N], or 0s and 1s [N, K], got lists of different lengths") from None
 
