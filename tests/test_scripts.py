@@ -232,3 +232,14 @@ def test_a_large_text_takes_little_memory_and_outlives_a_kill(tmp_path):
     assert same == "each character as often as written: True; parts left: 0"
     assert all(int(re.search(r"(\d+) MB of memory", line)[1]) < 400 for line in (before, after))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts"])
+def test_large_labelled_sets_take_little_memory(kind):
+    """The benchmark in short."""
+    script = ROOT / "benchmarks" / "faults" / "large_labels.py"
+    given = ["--kind", kind, "--rows", "2000", "--steps", "20", "--max-steps", "5"]
+    done = subprocess.run([sys.executable, script, *given], capture_output=True, text=True, check=True).stdout
+    size, fitted, scored, memory = done.splitlines()
+    assert (size, fitted[:9], scored[:7]) == (f"0.0 GB of {kind}", "fitted in", "scored ")
+    assert int(re.search(r"at most (\d+) MB of memory", memory)[1]) < 400

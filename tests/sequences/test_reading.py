@@ -10,7 +10,7 @@ from throughtime import SequenceClassifier, SequenceTagger, load
 from throughtime.errors import DataError
 from throughtime.sequences.encoding import Alphabet, Features, Scale
 from throughtime.sequences.inputs import Read, read
-from throughtime.sequences.rows import Rows
+from throughtime.sequences.rows import Rows, Symbols
 
 
 def rows_of(X, **options):
@@ -81,17 +81,17 @@ def test_the_scale_by_hand():
 
 
 def test_symbols_by_frequency_and_every_second_of_those_that_occur_once():
-    alphabet = Alphabet.of([["b", "b", "a"], ["a", "a", "x", "y", "z", 7]], None)
+    alphabet = Alphabet.of(Symbols.of([["b", "b", "a"], ["a", "a", "x", "y", "z", 7]]), None)
     assert alphabet.known == ["a", "b", 7, "y"]
     assert alphabet.ids(["a", "z", "never", 7]).tolist() == [0, 4, 4, 2]
-    assert Alphabet.of([["b", "b", "a"], ["a", "a", "x"]], 2).known == ["a", "b"]
+    assert Alphabet.of(Symbols.of([["b", "b", "a"], ["a", "a", "x"]]), 2).known == ["a", "b"]
 
 
 def test_the_features_of_a_word():
-    encoding = Features.of([["cat", "hat"], ["cat"]], None)
+    encoding = Features.of(Symbols.of([["cat", "hat"], ["cat"]]), None)
     assert encoding.known == sorted(encoding.known, key=lambda name: (-{"at$": 3, "t$": 3, "#a": 3}.get(name, 2), name))
     assert {"=cat", "cat$", "^c", "^ca", "^cat", "at$", "t$", "#a"} == set(encoding.known)
-    block = encoding.block(encoding.rows(Read([["bat"]])).values[:, None])
+    block = encoding.block(encoding.rows(Read(Symbols.of([["bat"]]))).values[:, None])
     assert {encoding.known[i] for i in np.flatnonzero(block[0, 0])} == {"at$", "t$", "#a"}
 
 

@@ -24,6 +24,7 @@ from throughtime.cli.base import (
     load_model,
 )
 from throughtime.errors import ParameterError
+from throughtime.tables import Cells, Spill
 
 Columns = Mapping[str, Any]
 
@@ -121,7 +122,7 @@ def _classify(model: Any, data: Path, encoding: str) -> Found:
         there = are_there(columns, names[0]) if text else np.array([True])
         if there.all() or not there.any():
             return Found(cells, _answers(model, sequences_of(columns, list(names), text=text)))
-        texts = {names[0]: list(itertools.compress(columns[names[0]], there))}
+        texts = {names[0]: _those(columns[names[0]], there)}
         answers = _answers(model, sequences_of(texts, list(names), text=True))
     empty = f"{np.count_nonzero(~there):,} of {len(there):,} rows"
     said = f"{str(data)!r}: {empty} have no text in column {names[0]!r}, and get no answer"
@@ -135,6 +136,16 @@ def _answers(model: Any, sequences: Any) -> Columns:
     chances = model.predict_proba(sequences)
     of_classes = {f"p_{name}": chances[:, place] for place, name in enumerate(model.classes_.tolist())}
     return {**_by_column("label", found), **of_classes}
+
+
+def _those(column: Any, there: Any) -> Cells:
+    """The cells that are there."""
+    from throughtime.cli.sequences import blocks_of
+
+    found, these = Cells(Spill()), iter(there.tolist())
+    for cells in blocks_of(column):
+        found.add([*itertools.compress(cells, these)])
+    return found
 
 
 def _at(there: Any, column: Any) -> list[Any]:

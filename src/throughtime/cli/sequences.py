@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,12 +33,16 @@ from throughtime.cli.options import with_options
 from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn, the_one
 from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.parameters import CLASSIFIER, TAGGER
+from throughtime.tables import Cells, Spill
 
 if TYPE_CHECKING:
     from throughtime.sequences import SequenceClassifier, SequenceTagger
     from throughtime.training import Resume
 
 Columns = Mapping[str, Any]
+
+AT_ONCE = 1 << 14
+"""Cells that are looked at together, where there are more."""
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
@@ -84,10 +89,10 @@ def classify(
         _, new, answers = scored
         with _warnings_of(test):
             found = model.score(new, answers)
-        values, counts = np.unique(labels, return_counts=True)
-        usual = values[counts.argmax()]
+        counts = Counter(_each(labels))
+        usual = min(counts, key=lambda name: (-counts[name], name))
         majority = float(np.mean(answers == usual))
-        scores = scores_of(model.predict(new).tolist(), answers.tolist())
+        scores = scores_of(_each(model.predict(new)), _each(answers))
         report |= {"rows": len(answers), "accuracy": found, "baseline": majority}
         report |= {"scores": {str(name): {**asdict(score), "f1": score.f1} for name, score in scores.items()}}
         words += f"\n{test}: accuracy {found:.3f}, always {short(usual)} {majority:.3f} ({len(answers):,} rows)"
@@ -176,6 +181,12 @@ def _labels_in_words(model: SequenceClassifier | SequenceTagger) -> str:
     return f"labels {_first(model.classes_.tolist())}; {guess}"
 
 
+def _each(labels: Any) -> Iterator[Any]:
+    """The labels of an array, one by one."""
+    blocks = (labels[start : start + AT_ONCE].tolist() for start in range(0, len(labels), AT_ONCE))
+    return itertools.chain.from_iterable(blocks)
+
+
 def _first(names: Sequence[Any]) -> str:
     """The first ten, and how many more there are."""
     more = [f"{len(names) - 10:,} more"] if len(names) > 10 else []
@@ -220,12 +231,14 @@ def labels_of(table: Columns, label: str, learned: Any = None) -> Any:
     values = texts_of(table, label, "label")
     if learned is None:
         check_several(values, f"column {label!r}", "label")
-    other = [row for row, value in enumerate(values, start=1) if not _WHOLE.fullmatch(value)]
-    if learned is not None and learned.dtype.kind == "i" and other:
-        value = values[other[0] - 1]
-        raise DataError(f"column {label!r}, row {other[0]}: {value!r} is no whole number, as all labels learned are")
-    text = bool(other) if learned is None else learned.dtype.kind != "i"
-    return np.array(values) if text else np.array(values).astype(np.int64)
+    other = next((row for row, value in enumerate(values) if not _WHOLE.fullmatch(value)), None)
+    if learned is not None and learned.dtype.kind == "i" and other is not None:
+        value = values[other]
+        raise DataError(f"column {label!r}, row {other + 1}: {value!r} is no whole number, as all labels learned are")
+    text = other is not None if learned is None else learned.dtype.kind != "i"
+    room = Spill()
+    blocks = map(np.array, values.blocks())
+    return room.joined([room.keep(some if text else some.astype(np.int64)) for some in blocks])
 
 
 def check_several(answers: Iterable[str], where: str, what: str) -> None:
@@ -235,7 +248,7 @@ def check_several(answers: Iterable[str], where: str, what: str) -> None:
         raise DataError(f"{where} holds one {what} only, {different.pop()!r}; at least two are needed")
 
 
-def texts_of(table: Columns, name: str, what: str) -> list[str]:
+def texts_of(table: Columns, name: str, what: str) -> Cells:
     """The cells of a column as text; ``what`` they are called in messages.
 
     Raises
@@ -249,7 +262,10 @@ def texts_of(table: Columns, name: str, what: str) -> list[str]:
             f"column {name!r}, row {missing[0] + 1}: the {what} is missing{_of_all(missing)}; leave out rows "
             "without one"
         )
-    return [str(cell) for cell in column_of(table, name)]
+    found = Cells(Spill(), typed=True)
+    for cells in blocks_of(column_of(table, name)):
+        found.add([str(cell) for cell in cells])
+    return found
 
 
 def are_there(table: Columns, name: str) -> Any:
@@ -260,7 +276,8 @@ def are_there(table: Columns, name: str) -> Any:
     DataError
         If there is no such column.
     """
-    return np.array([not (cell is None or cell != cell) and bool(str(cell).strip()) for cell in column_of(table, name)])
+    cells = column_of(table, name)
+    return np.fromiter((not (cell is None or cell != cell) and bool(str(cell).strip()) for cell in cells), bool)
 
 
 def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
@@ -277,7 +294,19 @@ def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
         return texts_of(table, names[0], "text")
     if not names:
         raise ParameterError("there is no column besides the label; name the one with the texts (--text)")
-    return np.stack([numbers_of(table, name) for name in names], axis=1)
+    room = Spill()
+    columns = [_kept(table, name, room) for name in names]
+    found = room.empty((len(columns[0]), len(columns)), np.float64)
+    for start in range(0, len(found), AT_ONCE):
+        for place, column in enumerate(columns):
+            found[start : start + AT_ONCE, place] = column[start : start + AT_ONCE]
+    return found
+
+
+def _kept(table: Columns, name: str, room: Spill) -> Any:
+    """The numbers of a column, where there is room for them."""
+    found, given = numbers_of(table, name), column_of(table, name)
+    return given if isinstance(given, np.ndarray) and given.dtype.kind in "biuf" else room.keep(found)
 
 
 def numbers_of(table: Columns, name: str) -> Any:
@@ -303,6 +332,13 @@ def numbers_of(table: Columns, name: str) -> Any:
 def _of_all(missing: Any) -> str:
     """How many rows lack something, where it is not the one that was named alone."""
     return f" (so it is in {len(missing):,} rows)" if len(missing) > 1 else ""
+
+
+def blocks_of(column: Any) -> Iterator[Sequence[Any]]:
+    """The cells of a column, some at a time."""
+    if isinstance(column, Cells):
+        return column.blocks()
+    return (column[start : start + AT_ONCE] for start in range(0, len(column), AT_ONCE))
 
 
 def column_of(table: Columns, name: str) -> Any:

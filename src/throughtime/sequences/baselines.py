@@ -12,8 +12,8 @@ import numpy as np
 from throughtime.engine.plain import PlainEngine
 from throughtime.engine.protocol import Array
 from throughtime.errors import short
-from throughtime.sequences.inputs import Read, Symbols
-from throughtime.sequences.rows import Lesson, Rows
+from throughtime.sequences.inputs import Read
+from throughtime.sequences.rows import Lesson, Rows, Symbols, slices
 from throughtime.sequences.targets import Answers, Labels, Several
 
 
@@ -56,12 +56,13 @@ class FrequentTags:
     others: Mapping[Hashable, int]
 
     @classmethod
-    def of(cls, symbols: Symbols | None, tags: Array) -> FrequentTags:
-        """Those of the tokens as they were given; None for numbers. ``tags [S]`` are those of all steps."""
-        otherwise = int(np.bincount(tags).argmax())
+    def of(cls, symbols: Symbols | None, tags: Rows) -> FrequentTags:
+        """Those of the tokens as they were given; None for numbers. ``tags`` are those of all steps."""
+        otherwise = int(np.bincount(tags.together().values).argmax())
         if symbols is None:
             return cls(otherwise, {})
-        counts = Counter(zip(chain.from_iterable(symbols), tags.tolist(), strict=True))
+        steps = (tag for row in range(len(tags)) for tag in tags[row].tolist())
+        counts = Counter(zip(chain.from_iterable(symbols), steps, strict=True))
         rarest_first = sorted(counts, key=lambda pair: (counts[pair], -pair[1]))
         return cls(otherwise, {token: tag for token, tag in dict(rarest_first).items() if tag != otherwise})
 
@@ -69,7 +70,8 @@ class FrequentTags:
         """The guessed tags of all steps, ``[S]``."""
         if isinstance(read.content, Rows):
             return np.full(read.lengths.sum(), self.otherwise)
-        return np.array([self.others.get(token, self.otherwise) for token in chain.from_iterable(read.content)])
+        tags = [self.others.get(token, self.otherwise) for token in read.content.known]
+        return np.array(tags)[read.rows.together().values]
 
 
 def baseline(learned: Lesson, scored: Lesson, answers: Answers, of_classes: Array | None = None) -> Guess:
@@ -80,10 +82,7 @@ def baseline(learned: Lesson, scored: Lesson, answers: Answers, of_classes: Arra
     given, weights = _flat(learned)
     found, counts = _flat(scored)
     o = _constant(answers, given, weights)
-    outputs = np.tile(o, (1, len(found), 1))
-    loss, _ = answers.loss(
-        PlainEngine("float64"), outputs, answers.targets(found)[None], counts[None], needs_gradient=False
-    )
+    loss = _loss(answers, o, found, counts)
     if isinstance(answers, Labels):
         if of_classes is not None:
             weights, counts = weights / of_classes[given], counts / of_classes[found]
@@ -108,10 +107,23 @@ def r_squared(found: Array, guessed: Array, weights: Array) -> float:
     return float(shares.mean())
 
 
+def _loss(answers: Answers, o: Array, found: Array, counts: Array) -> float:
+    """That of the outputs ``[K]`` for every answer."""
+    engine, objective = PlainEngine("float64"), answers.loss
+    places = objective.place_weights((1, len(found), len(o)), counts[None])
+
+    def loss(part: slice) -> float:
+        targets = answers.targets(found[part])[None]
+        outputs = np.tile(o, (1, targets.shape[1], 1))
+        return objective.summed(engine, outputs, targets, places[:, part], needs_gradient=False)[0]
+
+    return sum(map(loss, slices(np.broadcast_to(o, (len(found), len(o))))))
+
+
 def _flat(lesson: Lesson) -> tuple[Array, Array]:
     """All answers in one array, and how much each counts."""
     if isinstance(lesson.answers, Rows):
-        return lesson.answers.values, np.repeat(lesson.weights, lesson.rows.lengths)
+        return lesson.answers.together().values, np.repeat(lesson.weights, lesson.rows.lengths)
     return lesson.answers, lesson.weights
 
 

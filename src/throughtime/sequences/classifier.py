@@ -260,8 +260,9 @@ class SequenceClassifier(SequenceLearner):
         check_same_number(found, labels)
         check_apart(X, y)
         weights = read_weights(sample_weight, len(labels))
-        counted = np.flatnonzero(weights)
-        found, labels, weights = found.those(counted), labels[counted], weights[counted]
+        if not weights.all():
+            counted = np.flatnonzero(weights)
+            found, labels, weights = found.those(counted), labels[counted], weights[counted]
         before = self._go_on(resume, lambda: fingerprint([*found.parts, labels, weights]))
         answers = answers_of(labels, None if before is None else before.fitted.answers)
         labels = answers.ids(labels)
@@ -287,8 +288,7 @@ class SequenceClassifier(SequenceLearner):
         DataError
             If X cannot be read, or is of another kind or size than what was learned from.
         """
-        o = self._pooled(X)
-        return self.answers_.decide(o)
+        return self._of_each(self._found(X), self.answers_.decide)
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, ``[N, K]``, columns as in ``classes_``.
@@ -300,8 +300,7 @@ class SequenceClassifier(SequenceLearner):
         DataError
             As for ``predict``.
         """
-        o = self._pooled(X)
-        return self.answers_.probabilities(o)
+        return self._of_each(self._found(X), self.answers_.probabilities)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of sequences whose class is found; where several may hold, all of them.

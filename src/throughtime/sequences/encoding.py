@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, DataTypeError, how_many, short
 from throughtime.layers import Dense, Embedding, Layer, OneHot
 from throughtime.sequences.inputs import Read
-from throughtime.sequences.rows import Lesson, Rows
+from throughtime.sequences.rows import Lesson, Rows, Symbols
 
 MOST_SYMBOLS = 8_000
 """Where nothing is said."""
@@ -35,16 +35,12 @@ class Encoding(ABC):
             If they are not of the kind that was learned from.
         """
 
-    def scaled(self, rows: Rows) -> Rows:
-        """What is kept of them."""
-        return rows
-
     @abstractmethod
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
         """What stands before the recurrent layers, and how many numbers it gives for each step."""
 
     def block(self, values: Array) -> Array:
-        """What the network takes for a block ``[T, n, ...]`` of what is kept."""
+        """What the network takes for a block ``[T, n, ...]`` of these numbers."""
         return values
 
     @property
@@ -76,12 +72,25 @@ class Scale:
         DataError
             If a square of them is beyond the largest number.
         """
-        shares = (weights / weights.sum())[:, None]
-        mean = (shares * values).sum(axis=0)
+        shares = weights / weights.sum()
+        return cls.of_parts(lambda: [(values, shares)])
+
+    @classmethod
+    def of_parts(cls, parts: Callable[[], Iterable[tuple[Array, Array]]]) -> Scale:
+        """The same, of values that come in parts ``[s, D]``, each with the shares ``[s]`` that its values have in all.
+
+        Raises
+        ------
+        DataError
+            If a square of them is beyond the largest number.
+        """
+        mean = np.asarray(sum((shares[:, None] * values).sum(axis=0) for values, shares in parts()))
         with np.errstate(over="ignore"):
-            spread = np.sqrt((shares * (values - mean) ** 2).sum(axis=0))
+            squares = sum((shares[:, None] * (values - mean) ** 2).sum(axis=0) for values, shares in parts())
+            spread = np.sqrt(np.asarray(squares))
         if not np.isfinite(spread).all():
-            raise DataError(f"numbers as large as {np.abs(values).max():.0e} cannot be standardised; divide them first")
+            largest = max(np.abs(values).max() for values, _ in parts())
+            raise DataError(f"numbers as large as {largest:.0e} cannot be standardised; divide them first")
         constant = spread <= 1e-12 * np.abs(mean)
         return cls(mean, np.where(constant | (spread == 0), 1.0, spread))
 
@@ -104,7 +113,13 @@ class Numbers(Encoding):
     @classmethod
     def of(cls, lesson: Lesson) -> Numbers:
         """That of the rows that are learned."""
-        return cls(Scale.of(lesson.rows.values, np.repeat(lesson.weights, lesson.rows.lengths)))
+        rows = lesson.rows
+
+        def weights(part: slice) -> Array:
+            return np.repeat(lesson.weights[part], rows.lengths[part])
+
+        total = sum(weights(part).sum() for part in rows.parts())
+        return cls(Scale.of_parts(lambda: ((rows.values_of(part), weights(part) / total) for part in rows.parts())))
 
     def rows(self, read: Read) -> Rows:
         found = numbers_of(read)
@@ -114,8 +129,8 @@ class Numbers(Encoding):
             raise DataError(f"X has {given} at each step, but this model learned from {self.width}")
         return found
 
-    def scaled(self, rows: Rows) -> Rows:
-        return rows.of_same_bounds(self.scale.forth(rows.values))
+    def block(self, values: Array) -> Array:
+        return self.scale.forth(values)
 
     @property
     def width(self) -> int:
@@ -140,30 +155,29 @@ class Alphabet(Encoding):
         object.__setattr__(self, "places", {symbol: place for place, symbol in enumerate(self.known)})
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[Hashable]], vocab_size: int | None) -> Alphabet:
+    def of(cls, symbols: Symbols, vocab_size: int | None) -> Alphabet:
         """The most frequent symbols.
 
         Of those that occur once every second is left out, so that the network learns what to make of an unknown one.
         """
-        return cls(_most_frequent(Counter(symbol for row in rows for symbol in row), vocab_size, spare_once=True))
+        return cls(_most_frequent(symbols.counts(), vocab_size, spare_once=True))
 
     @classmethod
-    def every(cls, rows: Iterable[Sequence[Hashable]]) -> Alphabet:
+    def every(cls, symbols: Symbols) -> Alphabet:
         """All symbols, integers before strings."""
-        found = {symbol for row in rows for symbol in row}
-        return cls(sorted(found, key=lambda symbol: (isinstance(symbol, str), symbol)))
+        return cls(sorted(symbols.counts(), key=lambda symbol: (isinstance(symbol, str), symbol)))
 
     def rows(self, read: Read) -> Rows:
-        return Rows.of([self.ids(row) for row in symbols_of(read)])
+        symbols = symbols_of(read)
+        return symbols.mapped(self.ids(symbols.known))
 
-    def symbols(self, rows: Rows) -> list[list[Hashable]]:
-        """Those that ``rows`` has the ids of, all of them known."""
-        return [[self.known[place] for place in rows[row]] for row in range(len(rows))]
-
-    def ids(self, row: Sequence[Hashable]) -> Array:
-        """Those of one sequence, ``[T]``."""
+    def ids(self, symbols: Sequence[Hashable]) -> Array:
+        """Those of symbols ``[T]``."""
         unknown = len(self.known)
-        return np.array([self.places.get(symbol, unknown) for symbol in row])
+        return np.array([self.places.get(symbol, unknown) for symbol in symbols], np.min_scalar_type(unknown))
+
+    def block(self, values: Array) -> Array:
+        return values.astype(np.int64)
 
     def first_layers(self, embedding_size: int) -> tuple[list[Layer], int]:
         size = len(self.known) + 1
@@ -180,7 +194,7 @@ class Features(Encoding):
     """What is known of each token: the token itself, its first and last characters, and its shape.
 
     Each known feature is one input that is 1 where a token has it; a token that was never seen still has an end and a
-    shape. What is kept of a row is ``[T, M]``, the numbers of its features, those that are not known being the last.
+    shape. The numbers of a row are ``[T, M]``, those of its features, those that are not known being the last.
     """
 
     known: Sequence[str]
@@ -191,20 +205,19 @@ class Features(Encoding):
         object.__setattr__(self, "places", {feature: place for place, feature in enumerate(self.known)})
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[Hashable]], vocab_size: int | None) -> Features:
+    def of(cls, symbols: Symbols, vocab_size: int | None) -> Features:
         """The most frequent features, each at least twice; all, where none is."""
-        counts = Counter(feature for row in rows for token in row for feature in features(token))
+        counts: Counter[str] = Counter()
+        for token, count in symbols.counts().items():
+            for feature in features(token):
+                counts[feature] += count
         often = Counter({feature: count for feature, count in counts.items() if count > 1})
         return cls(_most_frequent(often or counts, vocab_size, spare_once=False))
 
     def rows(self, read: Read) -> Rows:
-        unknown = len(self.known)
-        return Rows.of(
-            [
-                np.array([[self.places.get(feature, unknown) for feature in features(token)] for token in row])
-                for row in symbols_of(read)
-            ]
-        )
+        symbols, unknown = symbols_of(read), len(self.known)
+        found = [[self.places.get(feature, unknown) for feature in features(token)] for token in symbols.known]
+        return symbols.mapped(np.array(found, np.min_scalar_type(unknown)))
 
     @property
     def width(self) -> int:
@@ -217,7 +230,7 @@ class Features(Encoding):
 
     def block(self, values: Array) -> Array:
         found = np.zeros((*values.shape[:2], len(self.known) + 1), np.float32)
-        np.put_along_axis(found, values, 1.0, axis=2)
+        np.put_along_axis(found, values.astype(np.int64), 1.0, axis=2)
         return np.ascontiguousarray(found[..., :-1])
 
     def to_json(self) -> dict[str, Any]:
@@ -263,7 +276,7 @@ def numbers_of(read: Read) -> Rows:
     return read.content
 
 
-def symbols_of(read: Read) -> Sequence[Sequence[Hashable]]:
+def symbols_of(read: Read) -> Symbols:
     """The symbols of each sequence.
 
     Raises

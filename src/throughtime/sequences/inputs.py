@@ -6,7 +6,7 @@ are integers or strings.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +14,9 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, DataTypeError, ParameterError, how_many, known, short
-from throughtime.sequences.rows import Rows
+from throughtime.sequences.rows import Rows, Symbols, slices
+from throughtime.tables import Cells, Spill
 from throughtime.text.vocabularies.words import split
-
-Symbols = Sequence[Sequence[Hashable]]
-"""The symbols of each sequence."""
 
 LEVELS = ("char", "word")
 
@@ -27,9 +25,9 @@ LEVELS = ("char", "word")
 class Read:
     """What was handed in.
 
-    ``content`` is :class:`Rows` of numbers ``[S, D]``, or the symbols of each sequence. ``columns`` is the length of
-    the rows of a 2-D array, or of a list that could be one, else None; in an array it is ``fixed``. ``names`` are those
-    of a table's columns.
+    ``content`` is :class:`Rows` of numbers ``[S, D]``, or :class:`Symbols`. ``columns`` is the length of the rows of a
+    2-D array, or of a list that could be one, else None; in an array it is ``fixed``. ``names`` are those of a table's
+    columns.
     """
 
     content: Rows | Symbols
@@ -41,31 +39,39 @@ class Read:
         return len(self.content)
 
     @property
+    def rows(self) -> Rows:
+        """The numbers, or those of the symbols."""
+        return self.content if isinstance(self.content, Rows) else self.content.rows
+
+    @property
     def lengths(self) -> Array:
         """How many steps each sequence has, ``[N]``."""
-        return self.content.lengths if isinstance(self.content, Rows) else np.array([*map(len, self.content)])
+        return self.rows.lengths
 
     @property
     def parts(self) -> Iterator[Array | str]:
         """All of it, for a fingerprint."""
+        rows = self.rows
         if isinstance(self.content, Rows):
-            yield from (self.content.values, self.content.bounds)
+            rows = rows.together()
+            yield from (rows.values, rows.bounds)
         else:
-            yield from (" ".join(map(repr, row)) for row in self.content)
+            shown = [*map(repr, self.content.known)]
+            yield from (" ".join(map(shown.__getitem__, rows[row].tolist())) for row in range(len(rows)))
 
     def those(self, rows: Array) -> Read:
         """These sequences, in this order."""
-        content = self.content
-        return replace(self, content=content.those(rows) if isinstance(content, Rows) else [content[i] for i in rows])
+        return self._of(self.rows.those(rows))
 
     def cut(self, max_length: int | None, truncating: str) -> Read:
         """At most ``max_length`` steps of each sequence: the last ones, or the first with ``truncating="post"``."""
         if max_length is None or (self.lengths <= max_length).all():
             return self
-        part = slice(-max_length, None) if truncating == "pre" else slice(max_length)
-        if isinstance(self.content, Rows):
-            return replace(self, content=Rows.of([self.content[row][part] for row in range(len(self))]))
-        return replace(self, content=[row[part] for row in self.content])
+        return self._of(self.rows.cut(max_length, first=truncating == "post"))
+
+    def _of(self, rows: Rows) -> Read:
+        content = self.content
+        return replace(self, content=rows if isinstance(content, Rows) else replace(content, rows=rows))
 
 
 def read(X: Any, *, tokens: bool = False, level: str = "char") -> Read:
@@ -89,10 +95,10 @@ def read(X: Any, *, tokens: bool = False, level: str = "char") -> Read:
         return _read_tokens(X, names)
     X = _one_column(X)
     if _are_strings(X):
-        return Read([_symbols_of(text, row, level) for row, text in enumerate(X)], names=names)
+        return Read(Symbols.of(_symbols_of(text, row, level) for row, text in enumerate(X)), names=names)
     if isinstance(X, np.ndarray) and not _is_list(X):
         return _read_array(X, names)
-    return Read(_join([_sequence(row, number) for number, row in enumerate(X)]), _common_length(X))
+    return Read(_join(_sequence(row, number) for number, row in enumerate(X)), _common_length(X))
 
 
 def check_level(level: str) -> None:
@@ -112,14 +118,17 @@ def check_apart(X: Any, y: Any) -> None:
     same = X is y
     if not same:
         texts, answers = _one_column(as_list(X, "X")), _one_column(as_list(y, "y"))
-        same = all(_is_list(rows) and all(isinstance(row, str) for row in rows) for rows in (texts, answers))
-        same = same and list(texts) == list(answers)
+        same = _is_list(texts) and _is_list(answers) and len(texts) == len(answers)
+        same = same and all(
+            isinstance(text, str) and isinstance(answer, str) and text == answer
+            for text, answer in zip(texts, answers, strict=True)
+        )
     if same:
         raise DataError("y is the same as X; give as y what is to be told of each sequence")
 
 
 def as_list(X: Any, what: str) -> Any:
-    """A list, tuple or array; tables and what else can become an array are turned into one.
+    """A list, tuple, array or :class:`Cells`; tables and what else can become an array are turned into one.
 
     Raises
     ------
@@ -136,7 +145,7 @@ def as_list(X: Any, what: str) -> Any:
         raise DataTypeError(f"{what} is a {type(X).__name__}, which holds no rows yet; use {what}.collect()")
     if isinstance(X, Mapping):
         raise DataTypeError(f"{what} is a {type(X).__name__}, which has no rows; give a table, or a list of sequences")
-    if isinstance(X, (list, tuple, np.ndarray)):
+    if isinstance(X, (list, tuple, np.ndarray, Cells)):
         return X
     if hasattr(X, "__array__") or hasattr(X, "__array_interface__"):
         return np.asarray(X)
@@ -197,13 +206,13 @@ def _symbols_of(text: str, row: int, level: str) -> Sequence[str]:
 def _read_tokens(X: Any, names: tuple[str, ...] | None) -> Read:
     if isinstance(X, np.ndarray) and X.ndim > 2:
         raise DataError(f"tokens must be sequences [T] or an array [N, T], got the shape {list(X.shape)}")
-    content = [_tokens(row, number) for number, row in enumerate(X)]
+    content = Symbols.of(_tokens(row, number) for number, row in enumerate(X))
     return Read(content, _common_length(X), isinstance(X, np.ndarray) and X.ndim == 2, names)
 
 
 def _common_length(X: Any) -> int | None:
     """The length of rows that are all as long and have one value at each step."""
-    lengths = {len(row) for row in X}
+    lengths = {X.shape[1]} if isinstance(X, np.ndarray) and X.ndim > 1 else {len(row) for row in X}
     return lengths.pop() if len(lengths) == 1 and np.ndim(X[0]) == 1 else None
 
 
@@ -237,7 +246,7 @@ def _read_array(X: Array, names: tuple[str, ...] | None) -> Read:
         called = "feature(s)" if missing == X.ndim - 1 else "step(s)"
         raise DataError(f"Found array with 0 {called} (shape={X.shape}) while a minimum of 1 is required.")
     values = numbers(X, "X", names=names).reshape(X.shape[0] * X.shape[1], -1)
-    rows = Rows(values, np.arange(X.shape[0] + 1) * X.shape[1])
+    rows = Rows.between(values, np.arange(X.shape[0] + 1) * X.shape[1])
     return Read(rows, X.shape[1] if X.ndim == 2 else None, X.ndim == 2, names)
 
 
@@ -258,13 +267,20 @@ def _sequence(row: Any, number: int) -> Array:
     return values.reshape(len(values), -1)
 
 
-def _join(sequences: Sequence[Array]) -> Rows:
-    sizes = [sequence.shape[1] for sequence in sequences]
+def _join(sequences: Iterable[Array]) -> Rows:
+    sizes: list[int] = []
+
+    def flat() -> Iterator[Array]:
+        for sequence in sequences:
+            sizes.append(sequence.shape[1])
+            yield sequence.ravel()
+
+    rows = Rows.of(flat())
     for row, size in enumerate(sizes):
         if size != sizes[0]:
             first = how_many(sizes[0], "feature")
             raise DataError(f"row 0 of X has {first} at each step, row {row} has {size}; they must agree")
-    return Rows.of(sequences)
+    return Rows(rows.values.reshape(-1, sizes[0]), rows.starts // sizes[0], rows.lengths // sizes[0])
 
 
 Axes = tuple[str, ...]
@@ -274,7 +290,7 @@ AXES: Axes = ("row", "column", "feature")
 
 
 def numbers(values: Any, what: str, *, axes: Axes = AXES, names: Sequence[str] | None = None) -> Array:
-    """The same in float64.
+    """The same in float64: itself, where it is that already.
 
     Parameters
     ----------
@@ -293,20 +309,34 @@ def numbers(values: Any, what: str, *, axes: Axes = AXES, names: Sequence[str] |
         raise DataError(f"Complex data not supported: {what} is {values.dtype}")
     if values.dtype.kind not in "biuf":
         values = _converted(values, what, axes, names)
-    found = values.astype(np.float64) + 0.0  # so that there is one zero
-    strange = ~np.isfinite(found)
+    if not values.ndim:
+        return np.asarray(values, np.float64)
+    whole = values.dtype == np.float64 and values.flags.c_contiguous
+    for part in slices(values):
+        some = values[part].astype(np.float64, copy=False)
+        _check_finite(some, part.start, what, axes, names)
+        whole = whole and not np.signbit(some[some == 0]).any()
+    if whole:
+        return np.asarray(values)
+    found = Spill().empty(values.shape, np.float64)
+    for part in slices(values):
+        found[part] = values[part].astype(np.float64, copy=False) + 0.0  # so that there is one zero
+    return found
+
+
+def _check_finite(values: Array, first: int, what: str, axes: Axes, names: Sequence[str] | None) -> None:
+    strange = ~np.isfinite(values)
     if strange.any():
-        place = tuple(np.argwhere(strange)[0])
-        called = "NaN" if np.isnan(found[place]) else "infinity"
-        where = _where(place, axes, names)
+        place = np.argwhere(strange)[0]
+        called = "NaN" if np.isnan(values[tuple(place)]) else "infinity"
+        where = _where((first + int(place[0]), *place[1:].tolist()), axes, names)
         raise DataError(f"{what} contains {called} ({where}); every value must be a finite number")
-    return np.asarray(found)
 
 
 def _converted(values: Array, what: str, axes: Axes, names: Sequence[str] | None) -> Array:
     if values.dtype.kind not in "OUS":
         raise DataTypeError(f"{what} must hold numbers, got {values.dtype}")
-    found = np.empty(values.shape, np.float64)
+    found = Spill().empty(values.shape, np.float64)
     for place, value in np.ndenumerate(values):
         if isinstance(value, (str, bytes)):
             where = f"{_where(place, axes, names)} has the text {short(value)}"

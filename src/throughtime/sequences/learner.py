@@ -19,11 +19,11 @@ from throughtime.learner import GoingOn, Learner
 from throughtime.network import Network
 from throughtime.optimizers import Optimizer
 from throughtime.sequences.baselines import FrequentTags, baseline
-from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers, numbers_of
-from throughtime.sequences.inputs import Read, Symbols, check_level, check_truncating, read
-from throughtime.sequences.learning import batches, layers, network, outputs, plan_training, sizes_of
+from throughtime.sequences.encoding import Alphabet, Encoding, Features, Numbers
+from throughtime.sequences.inputs import Read, check_level, check_truncating, read
+from throughtime.sequences.learning import batches, layers, network, plan_training, sizes_of, tell
 from throughtime.sequences.model_file import Fitted, pack, unpack
-from throughtime.sequences.rows import Lesson, Rows
+from throughtime.sequences.rows import Lesson, Rows, Symbols
 from throughtime.sequences.targets import Answers, Labels
 from throughtime.training import Batches, History
 from throughtime.training.progress import Progress
@@ -37,6 +37,10 @@ class Task(NamedTuple):
     weights: Array
     of_classes: Array | None = None
     """The part of the weights that is a class's, ``[K]``."""
+
+    def those(self, rows: Array) -> Task:
+        """These sequences, in this order."""
+        return self._replace(read=self.read.those(rows), given=self.given[rows], weights=self.weights[rows])
 
 
 class SequenceLearner(Learner):
@@ -84,9 +88,7 @@ class SequenceLearner(Learner):
             if before.asked.new_data:
                 guesses = _guesses(task, learned, held_out, self.fitted_.answers, symbols)
                 self._keep(self.fitted_._replace(**guesses))
-        encoding, answers = self.fitted_.encoding, self.fitted_.answers
-        scored = None if held_out is None else held_out.mapped(encoding.scaled, answers.targets)
-        self._train(optimizer, learned.mapped(encoding.scaled, answers.targets), scored, spent, before)
+        self._train(optimizer, learned, held_out, spent, before)
         self._tell_fitted()
 
     def _begin_with(
@@ -102,8 +104,8 @@ class SequenceLearner(Learner):
             layers(given, cell, encoding, answers, sizes),
             answers.loss,
             optimizer,
-            batches(learned, encoding, sizes.batch_size),
-            None if held_out is None else batches(held_out, encoding, sizes.batch_size),
+            batches(learned, encoding, answers, sizes.batch_size),
+            None if held_out is None else batches(held_out, encoding, answers, sizes.batch_size),
         )
         net = network(
             given,
@@ -139,29 +141,34 @@ class SequenceLearner(Learner):
 
         The last of what it returns are the symbols of that.
         """
-        content = task.read.content
-        every = None if isinstance(content, Rows) else Alphabet.every(content)
-        rows = numbers_of(task.read) if every is None else every.rows(task.read)
-        lesson = Lesson(rows, task.given, task.weights)
-        share = float(self.get_params()["validation"])
-        learned, held_out = (lesson.merged() if self.merges else lesson).split(share, seed)
-        if every is None:
+        read = task.read
+        if isinstance(read.content, Rows):
+            learned, held_out = self._divided(task, read.rows if encoding is None else encoding.rows(read), seed)
             return encoding or Numbers.of(learned), learned, held_out, None
-        symbols = every.symbols(learned.rows)
+        every = Alphabet.every(read.content)
+        learned, held_out = self._divided(task, every.rows(read), seed)
+        symbols = Symbols(learned.rows, every.known)
         found = encoding or self._encoding(symbols)
+        values = found.rows(read).values
 
         def encoded(part: Lesson) -> Lesson:
-            return replace(part, rows=found.rows(Read(every.symbols(part.rows))))
+            return replace(part, rows=part.rows.of_same_steps(values))
 
         return found, encoded(learned), None if held_out is None else encoded(held_out), symbols
+
+    def _divided(self, task: Task, rows: Rows, seed: int) -> tuple[Lesson, Lesson | None]:
+        """The part that is learned, and the one that is held out."""
+        lesson = Lesson(rows, task.given, task.weights)
+        return (lesson.merged() if self.merges else lesson).split(float(self.get_params()["validation"]), seed)
 
     def _encoding(self, symbols: Symbols) -> Encoding:
         """That of the symbols that are learned."""
         given = self.get_params()
-        rows = list(dict.fromkeys(map(tuple, symbols))) if self.merges else symbols
+        if self.merges:
+            symbols = replace(symbols, rows=symbols.rows.different())
         if given.get("characters"):
-            return Features.of(rows, given["vocab_size"])
-        return Alphabet.of(rows, given["vocab_size"])
+            return Features.of(symbols, given["vocab_size"])
+        return Alphabet.of(symbols, given["vocab_size"])
 
     def name_columns(self, names: Sequence[str]) -> None:
         """Says what the columns are called that were learned from, where they came without names."""
@@ -208,7 +215,8 @@ class SequenceLearner(Learner):
         )
 
     def _batches(self, lesson: Lesson) -> Batches:
-        return batches(lesson, self.fitted_.encoding, self.fitted_.sizes.batch_size)
+        fitted = self.fitted_
+        return batches(lesson, fitted.encoding, fitted.answers, fitted.sizes.batch_size)
 
     # ------------------------------------------------------------------ predicting
 
@@ -219,14 +227,21 @@ class SequenceLearner(Learner):
         self._check_columns(found)
         return found
 
-    def _outputs(self, found: Read) -> list[Array]:
-        """What the network says of each sequence; see :func:`throughtime.sequences.learning.outputs`."""
+    def _tell(self, read: Read, take: Callable[[Array, Array], None]) -> None:
+        """What the network says of the sequences; see :func:`throughtime.sequences.learning.tell`."""
         encoding = self.fitted_.encoding
-        return outputs(self.network_, encoding, encoding.scaled(encoding.rows(found)))
+        tell(self.network_, encoding, encoding.rows(read), take)
 
-    def _pooled(self, X: Any) -> Array:
-        """The outputs ``[N, K]`` for whole sequences."""
-        return np.concatenate(self._outputs(self._found(X)))
+    def _of_each(self, read: Read, answer: Callable[[Array], Array]) -> Array:
+        """The answer to the outputs ``[n, K]`` for whole sequences."""
+        like = answer(np.zeros((1, self.fitted_.answers.size)))
+        found: Array = np.empty((len(read), *like.shape[1:]), like.dtype)
+
+        def take(rows: Array, o: Array) -> None:
+            found[rows] = answer(o[0])
+
+        self._tell(read, take)
+        return found
 
     def _check_columns(self, found: Read) -> None:
         columns, names = self.fitted_.columns, self.fitted_.names
@@ -267,5 +282,5 @@ def _guesses(
     tagged = isinstance(learned.answers, Rows) and isinstance(answers, Labels)
     return {
         "baseline": baseline(learned, held_out or learned, answers, task.of_classes),
-        "frequent": FrequentTags.of(symbols, learned.answers.values) if tagged else None,
+        "frequent": FrequentTags.of(symbols, learned.answers) if tagged else None,
     }

@@ -92,45 +92,48 @@ def _pool(given: dict[str, Any], sizes: Sizes) -> list[Layer]:
     return [Pool(given["pooling"], reversed_from)]
 
 
-def batches(lesson: Lesson, encoding: Encoding, batch_size: int) -> Batches:
+def batches(lesson: Lesson, encoding: Encoding, answers: Answers, batch_size: int) -> Batches:
     """The rows of a lesson, with their answers."""
-    rows, answers = lesson.rows, lesson.answers
+    rows, given = lesson.rows, lesson.answers
 
     def make(chosen: Array, T: int) -> Batch:
-        lengths = np.where(chosen < 0, 0, rows.lengths[chosen])
+        lengths = np.where(chosen < 0, 0, rows.lengths[chosen]).astype(np.int64)
         weights = np.where(chosen < 0, 0.0, lesson.weights[chosen])
-        if isinstance(answers, Rows):
-            targets, weights = answers.block(chosen, T), weights * (np.arange(T)[:, None] < lengths)
+        if isinstance(given, Rows):
+            targets, weights = given.block(chosen, T), weights * (np.arange(T)[:, None] < lengths)
         else:
-            targets, weights = answers[chosen][None], weights[None]
-        return Batch(encoding.block(rows.block(chosen, T)), targets, weights, lengths)
+            targets, weights = given[chosen][None], weights[None]
+        return Batch(encoding.block(rows.block(chosen, T)), answers.targets(targets), weights, lengths)
 
     return Batches(rows.lengths, batch_size, make)
 
 
-def outputs(net: Network, encoding: Encoding, rows: Rows) -> list[Array]:
-    """What the network says of each row, ``[1, K]`` behind a pool, else ``[T, K]``; each row as if it were alone.
+def tell(net: Network, encoding: Encoding, rows: Rows, take: Callable[[Array, Array], None]) -> None:
+    """Gives to ``take`` what the network says of each row, as if it were alone, some rows at a time.
+
+    It takes their numbers ``[n]`` and outputs ``[T, n, K]``, which mean nothing behind the end of a row; behind a pool
+    T is 1.
 
     Raises
     ------
     DataError
-        If that is no finite number, which comes of numbers far from those that were learned from.
+        If an output is no finite number, which comes of numbers far from those that were learned from.
     """
-    found: list[Array] = [np.zeros(0)] * len(rows)
-    lengths = rows.lengths
+    lengths, longest, strange = rows.lengths, int(rows.lengths.max()), len(rows)
     order = np.argsort(lengths, kind="stable")
     with net.engine.working(), np.errstate(over="ignore", invalid="ignore"):
         while len(order):
             most = int(lengths[order[:SIDE_BY_SIDE]].max())
             chosen, order = np.split(order, [max(1, min(SIDE_BY_SIDE, ROOM // (most * encoding.width)))])
-            T = min(steps_for(int(lengths[chosen].max())), int(lengths.max()))
-            o, _ = net.forward(encoding.block(rows.block(chosen, T)), lengths=lengths[chosen])
-            for place, row in enumerate(chosen):
-                found[row] = o[: lengths[row], place]
-    for row, o in enumerate(found):
-        if not np.isfinite(o).all():
-            raise DataError(f"row {row} of X holds numbers too far from those that were learned from to say anything")
-    return found
+            some = lengths[chosen].astype(np.int64)
+            T = min(steps_for(int(some.max())), longest)
+            o, _ = net.forward(encoding.block(rows.block(chosen, T)), lengths=some)
+            finite = np.isfinite(o).all(axis=2) | (np.arange(len(o))[:, None] >= some)
+            strange = min([strange, *chosen[~finite.all(axis=0)].tolist()])
+            if strange == len(rows):
+                take(chosen, o)
+    if strange < len(rows):
+        raise DataError(f"row {strange} of X holds numbers too far from those that were learned from to say anything")
 
 
 def plan_training(

@@ -256,15 +256,16 @@ class SequenceRegressor(SequenceLearner):
         check_same_number(found, values)
         check_apart(X, y)
         weights = read_weights(sample_weight, len(values))
-        counted = np.flatnonzero(weights)
         before = self._go_on(resume, lambda: fingerprint([*found.parts, values, weights]))
         flat = values.ndim == 1
-        given = values.reshape(len(values), -1)[counted]
+        task = Task(found, values.reshape(len(values), -1), weights)
+        if not weights.all():
+            task = task.those(np.flatnonzero(weights))
 
         def answers(learned: Lesson) -> Values:
             return Values(Scale.of(learned.answers, learned.weights), self.loss, flat)
 
-        self._learn(optimizer, spent, Task(found.those(counted), given, weights[counted]), answers, before)
+        self._learn(optimizer, spent, task, answers, before)
         return self
 
     def _keep(self, fitted: Fitted) -> None:
@@ -282,8 +283,7 @@ class SequenceRegressor(SequenceLearner):
         DataError
             If X cannot be read, or is of another kind or size than what was learned from.
         """
-        o = self._pooled(X)
-        return self.answers_.decode(o)
+        return self._of_each(self._found(X), self.answers_.decode)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of the variance that is explained, R2; the mean over columns where there are several.

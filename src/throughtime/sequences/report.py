@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,10 +110,15 @@ def report(found: Sequence[Sequence[Hashable]], tags: Sequence[Sequence[Hashable
     return Report(scores, accuracy, baseline, _of_spans(of_found, of_tags), types)
 
 
-def scores_of(found: Sequence[Any], there: Sequence[Any]) -> dict[Any, Score]:
+def scores_of(found: Iterable[Any], there: Iterable[Any]) -> dict[Any, Score]:
     """How well each label is found, in order; ``found`` and ``there`` have one for each row or step."""
-    right = Counter(a for a, b in zip(found, there, strict=True) if a == b)
-    counts, expected = Counter(found), Counter(there)
+    right: Counter[Any] = Counter()
+    counts: Counter[Any] = Counter()
+    expected: Counter[Any] = Counter()
+    for (a, b), count in Counter(zip(found, there, strict=True)).items():
+        counts[a] += count
+        expected[b] += count
+        right[a] += count if a == b else 0
     order = sorted(counts | expected, key=lambda label: (type(label).__name__, label))
     return {label: Score.of(right[label], counts[label], expected[label]) for label in order}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -11,49 +14,167 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import generator, key
 from throughtime.errors import DataError
+from throughtime.tables import Spill
+
+AT_ONCE = 1 << 20
+"""Numbers that are looked at together, where there are more."""
+
+MOST_SORTED = 64 << 20
+"""Bytes of rows that are put in order by what they hold; more are by digests of it."""
+
+
+def slices(values: Array) -> Iterator[slice]:
+    """Parts of the first axis, of few enough values to be looked at together."""
+    at_once = max(1, AT_ONCE * len(values) // max(1, values.size))
+    return (slice(start, start + at_once) for start in range(0, len(values), at_once))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Sequences one after another.
+    """Sequences that lie somewhere in the same values, so that nothing is copied where some of them are chosen.
 
-    ``values`` holds the steps of all, ``[S]`` or ``[S, ...]``; ``bounds [N + 1]`` where each begins and the last ends.
+    ``values`` holds steps, ``[S]`` or ``[S, ...]``; ``starts [N]`` where each sequence begins, and ``lengths [N]`` how
+    many steps it has.
     """
 
     values: Array
-    bounds: Array
+    starts: Array
+    lengths: Array
 
     @classmethod
-    def of(cls, sequences: Sequence[Array]) -> Self:
-        """One sequence after another; there must be one."""
-        return cls(np.concatenate(sequences), np.cumsum([0, *map(len, sequences)]))
+    def between(cls, values: Array, bounds: Array) -> Self:
+        """One after another; ``bounds [N + 1]`` tell where each begins and the last ends."""
+        lengths = np.diff(bounds)
+        return cls(values, bounds[:-1], lengths.astype(np.result_type(np.int32, np.min_scalar_type(lengths.max()))))
+
+    @classmethod
+    def of(cls, sequences: Iterable[Array]) -> Self:
+        """One sequence after another; there must be one. Numbers of symbols are kept in as few bytes as they need."""
+        room, lengths = Spill(), array("q", [0])
+        pieces: list[Array] = []
+        some: list[Array] = []
+        size = 0
+        for sequence in sequences:
+            lengths.append(len(sequence))
+            some.append(sequence)
+            size += sequence.size
+            if size >= AT_ONCE:
+                pieces.append(room.keep(_narrow(np.concatenate(some))))
+                some, size = [], 0
+        if some:
+            pieces.append(room.keep(_narrow(np.concatenate(some))))
+        return cls.between(room.joined(pieces), np.cumsum(np.frombuffer(lengths, np.int64)))
 
     def __len__(self) -> int:
-        return len(self.bounds) - 1
+        return len(self.starts)
 
     def __getitem__(self, row: int) -> Array:
-        return self.values[self.bounds[row] : self.bounds[row + 1]]
+        start = self.starts[row]
+        return self.values[start : start + self.lengths[row]]
 
     @property
-    def lengths(self) -> Array:
-        """How many steps each has, ``[N]``."""
-        return np.diff(self.bounds)
+    def bounds(self) -> Array:
+        """Where each begins and the last ends if one follows another, ``[N + 1]``."""
+        return np.cumsum(np.append(0, self.lengths))
 
-    def of_same_bounds(self, values: Array) -> Rows:
+    @property
+    def size(self) -> int:
+        """Of the values of all rows."""
+        return int(self.lengths.sum()) * int(np.prod(self.values.shape[1:], dtype=np.int64))
+
+    def of_same_steps(self, values: Array) -> Rows:
         """Other values of the same steps."""
-        return Rows(values, self.bounds)
+        return replace(self, values=values)
 
     def those(self, rows: Array) -> Rows:
         """These rows, in this order."""
-        lengths = self.lengths[rows]
-        bounds = np.cumsum([0, *lengths])
-        steps = np.repeat(self.bounds[rows] - bounds[:-1], lengths) + np.arange(bounds[-1])
-        return Rows(self.values[steps], bounds)
+        return Rows(self.values, self.starts[rows], self.lengths[rows])
+
+    def cut(self, most: int, *, first: bool) -> Rows:
+        """The first steps of each row, at most so many, or the last ones."""
+        lengths = np.minimum(self.lengths, most)
+        return Rows(self.values, self.starts if first else self.starts + self.lengths - lengths, lengths)
 
     def block(self, rows: Array, T: int) -> Array:
         """The values ``[T, n, ...]`` of these rows side by side; behind the end of a row they mean nothing."""
-        places = self.bounds[rows] + np.arange(T)[:, None]
+        places = self.starts[rows] + np.arange(T)[:, None]
         return self.values[np.minimum(places, len(self.values) - 1)]
+
+    def parts(self) -> Iterator[slice]:
+        """Some rows after another, of few enough values to be looked at together."""
+        bounds = self.bounds
+        at_once = max(1, AT_ONCE * int(bounds[-1]) // max(1, self.size))
+        first = 0
+        while first < len(self):
+            last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + at_once, side="right")) - 1)
+            yield slice(first, last)
+            first = last
+
+    def values_of(self, rows: slice) -> Array:
+        """The values of these rows, one row after another."""
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths)
+        steps = np.repeat(self.starts[rows] - ends + lengths, lengths) + np.arange(ends[-1])
+        return np.asarray(self.values[steps])
+
+    def together(self) -> Rows:
+        """The same rows one after another, with nothing between them."""
+        bounds = self.bounds
+        if len(self.values) == bounds[-1] and np.array_equal(self.starts, bounds[:-1]):
+            return self
+        values = Spill().empty((bounds[-1], *self.values.shape[1:]), self.values.dtype)
+        for rows in self.parts():
+            values[bounds[rows.start] : bounds[rows.stop]] = self.values_of(rows)
+        return Rows.between(values, bounds)
+
+    def contents(self) -> Iterator[bytes]:
+        """The bytes of each row."""
+        return (_bytes(self[row]) for row in range(len(self)))
+
+    def different(self) -> Rows:
+        """Each once, in any order."""
+        order, firsts = _grouped(self.contents(), len(self), self.size)
+        return self.those(order[firsts])
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Sequences of symbols: ``rows`` holds numbers, and ``known`` the symbol that each number stands for."""
+
+    rows: Rows
+    known: Sequence[Hashable]
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[Hashable]]) -> Self:
+        """Those of all sequences; there must be one."""
+        places: defaultdict[Hashable, int] = defaultdict()
+        places.default_factory = places.__len__
+        numbers = (np.fromiter(map(places.__getitem__, row), np.uint32, len(row)) for row in sequences)
+        return cls(Rows.of(numbers), list(places))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> tuple[Hashable, ...]:
+        return tuple(self.known[number] for number in self.rows[row].tolist())
+
+    def __iter__(self) -> Iterator[tuple[Hashable, ...]]:
+        return (self[row] for row in range(len(self)))
+
+    def counts(self) -> Counter[Hashable]:
+        """How often there is each symbol, of those that there are."""
+        counted = np.zeros(len(self.known), np.int64)
+        for part in self.rows.parts():
+            counted += np.bincount(self.rows.values_of(part), minlength=len(counted))
+        return Counter({self.known[number]: int(counted[number]) for number in np.flatnonzero(counted).tolist()})
+
+    def mapped(self, table: Array) -> Rows:
+        """What stands in a table ``[len(known), ...]`` for each symbol."""
+        numbers = self.rows.values
+        values = Spill().empty((len(numbers), *table.shape[1:]), table.dtype)
+        for part in slices(values):
+            values[part] = table[numbers[part]]
+        return self.rows.of_same_steps(values)
 
 
 @dataclass(frozen=True)
@@ -64,7 +185,7 @@ class Lesson:
     ----------
     rows : Rows of N sequences
     answers : ``[N]`` integers that number classes, or ``[N, K]`` 0s and 1s or numbers
-        A ``Rows`` of the same bounds, of ``[S]`` or ``[S, K]``, where there is an answer for each step.
+        A ``Rows`` of the same lengths, of ``[S]`` or ``[S, K]``, where there is an answer for each step.
     weights : ``[N]``, above 0
     """
 
@@ -85,16 +206,20 @@ class Lesson:
 
         So a row of weight 3 is the same as three rows, and the order in which rows are given has no influence.
         """
-        places: dict[bytes, list[int]] = {}
-        for row in range(len(self)):
-            places.setdefault(self.rows[row].tobytes() + b"|" + self.answers[row].tobytes(), []).append(row)
-        order = [places[content] for content in sorted(places)]
-        merged = self.those(np.array([same[0] for same in order]))
-        return Lesson(merged.rows, merged.answers, np.array([np.sort(self.weights[same]).sum() for same in order]))
+        contents = (content + b"|" + _bytes(self.answers[row]) for row, content in enumerate(self.rows.contents()))
+        order, firsts = _grouped(contents, len(self), self.rows.size)
+        merged = self.those(order[firsts])
+        counts = np.diff(np.append(firsts, len(self)))
+        for place in np.flatnonzero(counts > 1):
+            same = order[firsts[place] : firsts[place] + counts[place]]
+            merged.weights[place] = np.sort(self.weights[same]).sum()
+        return merged
 
     def spread(self) -> Lesson:
         """Rows that count more than the mean as several, so that no batch is one row's."""
         copies = np.maximum(1, np.ceil(self.weights / self.weights.mean() - 1e-9)).astype(np.int64)
+        if (copies == 1).all():
+            return self
         spread = self.those(np.repeat(np.arange(len(self)), copies))
         return Lesson(spread.rows, spread.answers, spread.weights / np.repeat(copies, copies))
 
@@ -120,8 +245,23 @@ class Lesson:
         held_out[order[((np.arange(count) + 0.5) * len(self) / count).astype(np.int64)]] = True
         return self.those(np.flatnonzero(~held_out)), self.those(np.flatnonzero(held_out))
 
-    def mapped(self, rows: Callable[[Rows], Rows], targets: Callable[[Array], Array]) -> Lesson:
-        """The lesson with its answers and its rows as the network takes them."""
-        answers = self.answers
-        changed = answers.of_same_bounds(targets(answers.values)) if isinstance(answers, Rows) else targets(answers)
-        return Lesson(rows(self.rows), changed, self.weights)
+
+def _narrow(values: Array) -> Array:
+    """Unsigned integers in the smallest type that holds them."""
+    return values.astype(np.min_scalar_type(values.max())) if values.dtype.kind == "u" and values.size else values
+
+
+def _bytes(values: Array) -> bytes:
+    """The same, whatever type integers are kept in."""
+    return values.astype(np.int64).tobytes() if values.dtype.kind in "iu" else values.tobytes()
+
+
+def _grouped(contents: Iterator[bytes], count: int, size: int) -> tuple[Array, Array]:
+    """The order of so many contents of ``size`` numbers, and where in it each different one begins."""
+    large = 8 * size + 64 * count > MOST_SORTED
+    keys = np.empty(count, "S16" if large else object)
+    for place, content in enumerate(contents):
+        keys[place] = blake2b(content, digest_size=16).digest() if large else content
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    return order, np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))

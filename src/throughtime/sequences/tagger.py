@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -244,7 +244,7 @@ class SequenceTagger(SequenceLearner):
         check_apart(X, y)
         before = self._go_on(resume, lambda: fingerprint([*found.parts, tags.values]))
         answers = answers_of(tags.values, None if before is None else before.fitted.answers)
-        given = tags.of_same_bounds(answers.ids(tags.values))
+        given = tags.of_same_steps(answers.ids(tags.values))
         self._learn(optimizer, spent, Task(found, given, np.ones(len(found))), lambda lesson: answers, before)
         return self
 
@@ -274,8 +274,7 @@ class SequenceTagger(SequenceLearner):
         DataError
             As for ``predict``.
         """
-        outputs = self._outputs(self._found(X))
-        return [self.answers_.probabilities(o) for o in outputs]
+        return self._by_step(self._found(X), self.answers_.probabilities)
 
     def score(self, X: Any, y: Any) -> float:
         """The share of steps whose tag is found; where several may hold, all of them.
@@ -309,8 +308,19 @@ class SequenceTagger(SequenceLearner):
         raise DataError(f"y has tags of the shape {list(tags.values.shape)}, unlike those that were learned")
 
     def _tags(self, found: Read) -> list[Any]:
-        decided = [self.answers_.decide(o) for o in self._outputs(found)]
+        decided = self._by_step(found, self.answers_.decide)
         return decided if isinstance(self.answers_, Several) else [tags.tolist() for tags in decided]
+
+    def _by_step(self, read: Read, answer: Callable[[Array], Array]) -> list[Array]:
+        """The answer to the outputs ``[T, K]`` for each sequence."""
+        found = [np.zeros(0)] * len(read)
+
+        def take(rows: Array, o: Array) -> None:
+            for place, row in enumerate(rows.tolist()):
+                found[row] = answer(o[: read.lengths[row], place])
+
+        self._tell(read, take)
+        return found
 
     def _guessed(self, found: Read) -> list[Any]:
         """The tag that each token had most often, of all steps."""
@@ -344,8 +354,8 @@ def read_tags(found: Read, y: Any) -> Rows:
             raise DataError(f"row {row} has {given}; each step needs one")
     bounds = np.cumsum([0, *found.lengths])
     if np.ndim(rows[0][0]) == 0:
-        return Rows(read_labels([tag for tags in rows for tag in tags], bounds), bounds)
+        return Rows.between(read_labels([tag for tags in rows for tag in tags], bounds), bounds)
     blocks = [np.asarray(tags) for tags in rows]
     if len({block.shape[1:] for block in blocks}) > 1:
         raise DataError("y must have as many columns in every row, one for each label")
-    return Rows(read_labels(np.concatenate(blocks), bounds), bounds)
+    return Rows.between(read_labels(np.concatenate(blocks), bounds), bounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +18,8 @@ from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
 from throughtime.sequences.inputs import as_array, as_list, numbers
+from throughtime.sequences.rows import slices
+from throughtime.tables import Cells, Spill
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
 
@@ -79,7 +81,13 @@ class Labels(Answers):
     def ids(self, labels: Array) -> Array:
         """The numbers of the classes of labels ``[N]``; K for a label that was never seen."""
         places = {label: place for place, label in enumerate(self.classes.tolist())}
-        return np.array([places.get(label, self.size) for label in labels.tolist()])
+        found = np.empty(len(labels), np.int32)
+        for part in slices(labels):
+            found[part] = [places.get(label, self.size) for label in labels[part].tolist()]
+        return found
+
+    def targets(self, answers: Array) -> Array:
+        return answers.astype(np.int64)
 
     def probabilities(self, o: Array) -> Array:
         """``[..., K]``, in float64."""
@@ -123,7 +131,10 @@ class Several(Answers):
 
     def ids(self, labels: Array) -> Array:
         """The 0s and 1s themselves."""
-        return labels
+        return labels.astype(np.int8)
+
+    def targets(self, answers: Array) -> Array:
+        return answers.astype(np.int64)
 
     def probabilities(self, o: Array) -> Array:
         """``[..., K]``, in float64: of each label by itself."""
@@ -246,7 +257,7 @@ def classes_of(labels: Array) -> Array:
     DataError
         If there is one only.
     """
-    different = set(labels.tolist())
+    different = {label for part in slices(labels) for label in labels[part].tolist()}
     try:
         order = sorted(different)
     except TypeError:
@@ -263,8 +274,10 @@ def _as_array(y: Any) -> Array:
     kinds = {bool if isinstance(v, (bool, np.bool_)) else str if isinstance(v, str) else type(v) for v in y}
     if len(kinds) > 1 and (str in kinds or bool in kinds):
         return _filled(y, np.dtype(object))
+    room = Spill()
+    blocks = y.blocks() if isinstance(y, Cells) and len(y) else [y]
     try:
-        return np.asarray(y)
+        return room.joined([room.keep(np.asarray(some)) for some in blocks])
     except ValueError:
         raise DataError("y must be labels [N], or 0s and 1s [N, K], got lists of different lengths") from None
 
@@ -279,12 +292,21 @@ def _check_labels(labels: Array, bounds: Array | None) -> None:
     kind = labels.dtype.kind
     if kind == "c":
         raise DataError(f"Complex data not supported: y is {labels.dtype}")
-    missing = np.argwhere(_are_none(labels))
-    if len(missing):
-        shown = short(labels[tuple(missing[0])])
-        raise DataError(f"y contains {shown} ({_where(missing[0], bounds)}), which is no label")
-    if kind == "f" and (labels != np.round(labels)).any():
+    missing = _first(labels, _are_none)
+    if missing is not None:
+        shown = short(labels[tuple(missing)])
+        raise DataError(f"y contains {shown} ({_where(missing, bounds)}), which is no label")
+    if kind == "f" and _first(labels, lambda some: some != np.round(some)) is not None:
         raise DataError("Unknown label type: continuous. y holds fractions; a regressor predicts those")
+
+
+def _first(labels: Array, such: Callable[[Array], Array]) -> Array | None:
+    """The place of the first label that is such."""
+    for part in slices(labels):
+        places = np.argwhere(such(labels[part]))
+        if len(places):
+            return np.asarray(places[0] + [part.start, *[0] * (labels.ndim - 1)])
+    return None
 
 
 def _are_none(labels: Array) -> Array:
@@ -319,19 +341,21 @@ def _where(place: Array, bounds: Array | None) -> str:
 
 def _zeros_and_ones(labels: Array, bounds: Array | None) -> Array:
     numeric = labels.dtype.kind in "biufO"
-    strange = np.argwhere((labels != 0) & (labels != 1)) if numeric else np.zeros((1, 2), np.int64)
-    if len(strange):
+    strange = _first(labels, lambda some: (some != 0) & (some != 1)) if numeric else np.zeros(2, np.int64)
+    if strange is not None:
         raise DataError(
             f"Unknown label type: y of shape {list(labels.shape)} must be 0s and 1s, one column for each label; "
-            f"{_where(strange[0], bounds)} is {short(labels[tuple(strange[0])])}"
+            f"{_where(strange, bounds)} is {short(labels[tuple(strange)])}"
         )
-    return labels.astype(np.int64)
+    found = Spill().empty(labels.shape, np.int64)
+    found[...] = labels
+    return found
 
 
 def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
     """Warns of labels ``[N]``, each of a ``what`` (such as a row), that are none of the classes learned."""
     seen = set(classes.tolist())
-    unseen = Counter(label for label in labels.tolist() if label not in seen)
+    unseen = Counter(label for part in slices(labels) for label in labels[part].tolist() if label not in seen)
     if unseen:
         shown = ", ".join([*map(short, list(unseen)[:5]), *(["..."] if len(unseen) > 5 else [])])
         where = how_many(unseen.total(), what)
@@ -361,7 +385,7 @@ def read_weights(sample_weight: Any, rows: int) -> Array:
         If they are not as many as rows, one is negative or no finite number, or all are 0.
     """
     if sample_weight is None:
-        return np.ones(rows)
+        return np.broadcast_to(1.0, rows)
     weights = numbers(as_list(sample_weight, "sample_weight"), "sample_weight")
     if weights.shape != (rows,):
         raise DataError(f"sample_weight must be one number for each row, [{rows}], got {list(weights.shape)}")
