@@ -33,12 +33,12 @@ class Spill:
 
     Parameters
     ----------
-    most : int, default 64 MiB
-        Bytes that are held in memory.
+    most : int or None, default None
+        Bytes that are held in memory; None: 64 MiB (``MOST``).
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
+    def __init__(self, most: int | None = None) -> None:
+        self.most = MOST if most is None else most
         self.held = 0
         """Bytes that were handed out so far."""
         self._segment: Array = np.zeros(0, np.uint8)
