@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -31,7 +31,7 @@ def blocks(column: Any) -> Iterator[Array | list[Any]]:
 
 def as_list(block: Array | list[Any]) -> list[Any]:
     """The objects of a block."""
-    return block if isinstance(block, list) else block.tolist()  # type: ignore[no-any-return]
+    return block if isinstance(block, list) else block.tolist()
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Coded:
     def of(cls, column: Any, spill: Spill, key: Callable[[Any, int], Hashable]) -> Coded:
         """Values are the same where their keys are; ``key`` is called with a value and its row."""
         found: dict[Hashable, int] = {}
-        values, codes, start = [], spill.empty(len(column), np.int64), 0
+        values: list[Any] = []
+        codes, start = spill.empty(len(column), np.int64), 0
         for block in blocks(column):
             firsts = _changes(block)
             some = as_list(block[firsts]) if isinstance(block, np.ndarray) else [block[place] for place in firsts]
@@ -106,7 +107,7 @@ class Groups:
         counts, changes = np.zeros(number, np.int64), 0
         for some in spans(rows):
             counts += np.bincount(codes[some], minlength=number)
-            changes += np.count_nonzero(np.diff(codes[some.start : some.stop + 1]))
+            changes += int(np.count_nonzero(np.diff(codes[some.start : some.stop + 1])))
         bounds = np.append(0, np.cumsum(counts))
         return cls(coded.values, bounds, None if changes == number - 1 else _order(codes, bounds[:-1].copy(), spill))
 

@@ -110,9 +110,10 @@ def ahead(values: Array, leads: int) -> Array:
 def _pieces(values: Array, start: int, end: int, length: int) -> Array:
     """``[n, length, C]``: a piece of the values from each step between start and end, NaN where there are none."""
     C = values.shape[1]
-    there = values[max(start, 0) : max(end + length - 1, 0)]
-    padded = np.full((end - start + length - 1, C), np.nan)
-    padded[max(-start, 0) : max(-start, 0) + len(there)] = there
+    padded = there = values[max(start, 0) : max(end + length - 1, 0)]
+    if len(there) < end - start + length - 1 or not there.flags.c_contiguous:
+        padded = np.full((end - start + length - 1, C), np.nan)
+        padded[max(-start, 0) : max(-start, 0) + len(there)] = there
     step, column = padded.strides
     return np.ndarray((end - start, length, C), padded.dtype, padded, strides=(step, step, column))  # overlapping views
 

@@ -66,26 +66,26 @@ class Columns(Made[Array]):
 
 
 class KeptPrepared(Made[Prepared]):
-    """Prepared series, beside the series themselves.
+    """Prepared series.
 
     Parameters
     ----------
     prepared : iterable of Prepared
         Of which copies are kept.
-    series : sequence of Series
-        Those that they were made of, in the same order.
     scales : sequence of Scale
         Theirs.
+    spill : Spill
+        Where they are kept.
     """
 
-    def __init__(self, prepared: Iterable[Prepared], series: Sequence[Series], scales: Sequence[Scale]) -> None:
-        spill = Spill()
-        self._series, self._scales = series, scales
-        self._now, self._future, self._level, self._phase = (Pieces(spill) for _ in range(4))
+    def __init__(self, prepared: Iterable[Prepared], scales: Sequence[Scale], spill: Spill) -> None:
+        self._scales = scales
+        self._now, self._future, self._y, self._level, self._phase = (Pieces(spill) for _ in range(5))
         for one in prepared:
             self._season, self._leads = one.reference.season, one.leads
             self._now.add(one.now)
             self._future.add(one.future)
+            self._y.add(one.y)
             for pieces, found in ((self._level, one.reference.level), (self._phase, one.reference.phase)):
                 if found is not None:
                     pieces.add(found)
@@ -95,7 +95,7 @@ class KeptPrepared(Made[Prepared]):
         return Prepared(
             self._now.made(number),
             self._future.made(number),
-            self._series[number].target,
+            self._y.made(number),
             Reference(self._season, level, phase),
             self._scales[number],
             self._leads,

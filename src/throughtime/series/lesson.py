@@ -14,6 +14,7 @@ from throughtime.series.features import OF_UNIT, Fact, Features, Prepared, Scale
 from throughtime.series.kept import Columns, KeptPrepared
 from throughtime.series.panel import Beginnings, Panel, Series, are, called
 from throughtime.series.windows import Windows
+from throughtime.tables.spill import Spill
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster
@@ -45,6 +46,8 @@ class Lesson:
     scales : list of Scale
     prepared : sequence of Prepared
     context : int
+    spill : Spill
+        Where what is learned is kept.
     """
 
     panel: Panel
@@ -53,14 +56,17 @@ class Lesson:
     scales: list[Scale]
     prepared: Sequence[Prepared]
     context: int
+    spill: Spill
 
     def learned(self, outputs: int) -> Windows | None:
         """Overlapping pieces of the part that is learned; a step is counted where enough came before it."""
-        return Windows.overlapping(self.prepared, self.features, self.ends, self.context, outputs)
+        return Windows.overlapping(self.prepared, self.features, self.ends, self.context, outputs, self.spill)
 
     def held_out(self, outputs: int, most: int = SCORED) -> Windows | None:
         """Windows that end in the part that is held out, or just before it, evenly drawn; None if there are none."""
-        behind = np.cumsum(self.panel.lengths - self.ends)  # the steps that are held out of each series and those before
+        behind = np.cumsum(
+            self.panel.lengths - self.ends
+        )  # the steps that are held out of each series and those before
         total = int(behind[-1])
         if not total:
             return None
@@ -91,8 +97,9 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None], before:
     context = int(model.context or context) if before is None else before.context
     features = _features(model, panel, learned, season) if before is None else before.features
     scales = [scale_of(series.target, features.reference, season) for series in learned]
-    prepared = (features.of(series, scale) for series, scale in zip(panel, scales, strict=True))
-    return Lesson(panel, ends, features, scales, KeptPrepared(prepared, panel.series, scales), context)
+    spill = Spill()
+    prepared = KeptPrepared((features.of(*each) for each in zip(panel, scales, strict=True)), scales, spill)
+    return Lesson(panel, ends, features, scales, prepared, context, spill)
 
 
 def _features(model: Forecaster, panel: Panel, learned: Panel, season: int) -> Features:
@@ -139,14 +146,15 @@ def _end_of_learning(length: int, share: float, horizon: int, season: int) -> in
 
 def _check_lengths(model: Forecaster, panel: Panel, season: int) -> None:
     needed = (model.context or season + 1) + model.horizon
-    for series in panel:
-        if len(series) < needed:
-            shorter = "context" if model.context else "season (--season)"
-            before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
-            raise DataError(
-                f"{series.called} has {how_many(len(series), 'step')}, of which {before} plus the horizon "
-                f"({model.horizon}) need {needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
-            )
+    short = np.flatnonzero(panel.lengths < needed)
+    if len(short):
+        series = panel.series[short[0]]
+        shorter = "context" if model.context else "season (--season)"
+        before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
+        raise DataError(
+            f"{series.called} has {how_many(len(series), 'step')}, of which {before} plus the horizon "
+            f"({model.horizon}) need {needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
+        )
 
 
 def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:

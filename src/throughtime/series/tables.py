@@ -281,7 +281,7 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
             groups.rows(number),
         )
 
-    parts = map(part, range(len(groups)))
+    parts: Iterable[Series] = map(part, range(len(groups)))
     step = None
     if times is not None:
         step = _frequency(groups.part(times, groups.longest), frequency)

@@ -48,7 +48,7 @@ class Windows:
 
     @classmethod
     def overlapping(
-        cls, prepared: Sequence[Prepared], features: Features, ends: Array, context: int, outputs: int
+        cls, prepared: Sequence[Prepared], features: Features, ends: Array, context: int, outputs: int, spill: Spill
     ) -> Windows | None:
         """Pieces of ``context`` steps of what is before the ``ends`` of series; None if none counts any value.
 
@@ -56,7 +56,7 @@ class Windows:
         """
         step = max(1, context // 4)
         most = int((1 - np.minimum(context - ends, 0) // step).sum())
-        found, filled = Spill().empty((most, 5), np.int64), 0
+        found, filled = spill.empty((most, 5), np.int64), 0
         for number, (one, end) in enumerate(zip(prepared, ends.tolist(), strict=True)):
             last = max(0, end - context)
             starts = np.append(np.arange(0, last, step), last)
@@ -136,8 +136,11 @@ class Windows:
 def _targets(one: Prepared, start: int, end: int, last: int) -> tuple[Array, Array]:
     """``[n, h * C]`` for these steps, and which of them are known up to the ``last`` step."""
     values = one.targets(start, end)
-    lead = np.repeat(np.arange(1, one.leads + 1), one.y.shape[1])
-    return values, np.isfinite(values) & (np.arange(start, end)[:, None] + lead <= last)
+    known = np.isfinite(values)
+    if end - 1 + one.leads > last:
+        lead = np.repeat(np.arange(1, one.leads + 1), one.y.shape[1])
+        known &= np.arange(start, end)[:, None] + lead <= last
+    return values, known
 
 
 def _that_count(one: Prepared, end: int) -> Array:

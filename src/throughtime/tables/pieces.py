@@ -46,9 +46,10 @@ class Made(Sequence[One]):
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
             return [self.made(number) for number in range(*place.indices(len(self)))]
-        number = int(place) + (len(self) if place < 0 else 0)
-        if not 0 <= number < len(self):
-            raise IndexError(f"element {place} of {len(self)}")
+        length = len(self)
+        number = int(place) + (length if place < 0 else 0)
+        if not 0 <= number < length:
+            raise IndexError(f"element {place} of {length}")
         return self.made(number)
 
     def __iter__(self) -> Iterator[One]:
@@ -89,8 +90,8 @@ class Pieces(Made[Array]):
         self._end = 0
 
     def made(self, number: int) -> Array:
-        shared, start, end = self._where[3 * number : 3 * number + 3]
-        return self._shared[shared][start:end]
+        where, place = self._where, 3 * number
+        return self._shared[where[place]][where[place + 1] : where[place + 2]]
 
     def __len__(self) -> int:
         return len(self._where) // 3
