@@ -232,3 +232,18 @@ def test_a_large_text_takes_little_memory_and_outlives_a_kill(tmp_path):
     assert same == "each character as often as written: True; parts left: 0"
     assert all(int(re.search(r"(\d+) MB of memory", line)[1]) < 400 for line in (before, after))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_large_panel_takes_little_memory(tmp_path):
+    """The benchmark in short: 200 series."""
+    script = ROOT / "benchmarks" / "faults" / "large_tables.py"
+    given = ["--kind", "panel", "--gigabytes", "0.008", "--seconds", "1", "--text"]
+    done = subprocess.run(
+        [sys.executable, script, *given, "--folder", tmp_path], capture_output=True, text=True, check=True
+    ).stdout
+    rows, *memory, learned = done.splitlines()
+    assert rows == "200,000 rows of 200 series"
+    assert len(memory) == 4
+    assert all(int(re.search(r"(\d+) MB of memory", line)[1]) < 400 for line in memory)
+    assert re.fullmatch(r"[\d,]+ steps; mean absolute error [\d.]+, of the noise alone 0.798", learned)
+    assert not list(tmp_path.iterdir())
