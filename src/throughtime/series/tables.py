@@ -16,7 +16,7 @@ from throughtime.series.kept import KeptSeries
 from throughtime.series.panel import Beginnings, Panel, Roles, Series, called
 from throughtime.series.times import Zoned, read_times
 from throughtime.tables.cells import Cells
-from throughtime.tables.pieces import spans
+from throughtime.tables.pieces import Made, spans
 from throughtime.tables.spill import Spill
 
 Names = str | Sequence[str] | None
@@ -269,26 +269,45 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
         static.append(tuple(_fact(facts[fact], groups, number, fact) for fact in roles.static))
         if times is not None:
             check_order(groups.part(times, number), groups.rows(number), called(name), alone=roles.series is None)
+    found = _InTable(roles, groups, values, static, times)
+    if times is None:
+        return _panel(KeptSeries(found, spill), roles, None, table.form, written, unused(columns, roles))
+    longest = found[groups.longest]
+    step = _frequency(longest, frequency)
+    if gaps:
+        _check_usual(longest, step)
+    regular = (_step_by_step(one, step, gaps=gaps, learned=frequency is not None) for one in found)
+    return _panel(KeptSeries(regular, spill), roles, step, table.form, written, unused(columns, roles))
 
-    def part(number: int) -> Series:
+
+@dataclass(frozen=True)
+class _InTable(Made[Series]):
+    """The series of a table, a step for each of their rows."""
+
+    roles: Roles
+    groups: Groups
+    values: Mapping[str, Array]
+    static: Sequence[tuple[Any, ...]]
+    times: Array | None
+
+    def made(self, number: int) -> Series:
         return Series(
-            groups.names[number],
-            _matrix(values, roles.target, groups, number),
-            _matrix(values, roles.past, groups, number),
-            _matrix(values, roles.future, groups, number),
-            static[number],
-            None if times is None else groups.part(times, number),
-            groups.rows(number),
+            self.groups.names[number],
+            self._matrix(self.roles.target, number),
+            self._matrix(self.roles.past, number),
+            self._matrix(self.roles.future, number),
+            self.static[number],
+            None if self.times is None else self.groups.part(self.times, number),
+            self.groups.rows(number),
         )
 
-    parts: Iterable[Series] = map(part, range(len(groups)))
-    step = None
-    if times is not None:
-        step = _frequency(groups.part(times, groups.longest), frequency)
-        if gaps:
-            _check_usual(part(groups.longest), step)
-        parts = (_step_by_step(one, step, gaps=gaps, learned=frequency is not None) for one in parts)
-    return _panel(KeptSeries(parts, spill), roles, step, table.form, written, unused(columns, roles))
+    def _matrix(self, names: Sequence[str], number: int) -> Array:
+        if not names:
+            return np.zeros((len(self.groups.rows(number)), 0))
+        return np.stack([self.groups.part(self.values[name], number) for name in names], axis=1)
+
+    def __len__(self) -> int:
+        return len(self.groups)
 
 
 def _panel(series: Sequence[Series], *about: Any) -> Panel:
@@ -296,12 +315,13 @@ def _panel(series: Sequence[Series], *about: Any) -> Panel:
     return Panel(Beginnings(series, np.array([_steps_known(one) for one in series])), *about)
 
 
-def _frequency(longest: Array, given: str | None) -> Frequency:
-    """The one that is given, or that of the times of the longest series."""
+def _frequency(longest: Series, given: str | None) -> Frequency:
+    """The one that is given, or that of the longest series."""
+    assert longest.time is not None
     if given is None:
-        return infer(longest)
+        return infer(longest.time)
     found = Frequency.parse(given)
-    if (found.unit == "step") != (longest.dtype.kind != "M"):
+    if (found.unit == "step") != (longest.time.dtype.kind != "M"):
         kind = "dates" if found.unit == "step" else "integers"
         raise ParameterError(
             f"frequency {given!r} does not go with times that are {kind}; leave it out, or give others"
@@ -321,12 +341,6 @@ def _check_usual(series: Series, frequency: Frequency) -> None:
             f"usual, so that {steps - len(places):,} of {steps:,} values would be missing; train with frequency "
             f"{usual.code!r} (--frequency), or without one"
         )
-
-
-def _matrix(values: dict[str, Array], names: Sequence[str], groups: Groups, number: int) -> Array:
-    if not names:
-        return np.zeros((len(groups.rows(number)), 0))
-    return np.stack([groups.part(values[name], number) for name in names], axis=1)
 
 
 def _facts(column: Any, spill: Spill) -> Array | Coded:
