@@ -61,7 +61,7 @@ class Windows:
             last = max(0, end - context)
             starts = np.append(np.arange(0, last, step), last)
             stops = np.minimum(starts + context, end)
-            counted = np.where(starts == 0, 0, starts + step)
+            counted = np.where(starts == 0, 0, starts + min(step, context - 1))
             before = np.append(0, np.cumsum(_that_count(one, end)))
             some = np.stack([np.full(len(starts), number), starts, stops, counted, stops - starts], axis=1)
             some = some[before[stops] > before[counted]]
