@@ -243,3 +243,18 @@ def test_large_labelled_sets_take_little_memory(kind):
     size, fitted, scored, memory = done.splitlines()
     assert (size, fitted[:9], scored[:7]) == (f"0.0 GB of {kind}", "fitted in", "scored ")
     assert int(re.search(r"at most (\d+) MB of memory", memory)[1]) < 400
+
+
+def test_a_large_panel_takes_little_memory(tmp_path):
+    """The benchmark in short: 200 series."""
+    script = ROOT / "benchmarks" / "faults" / "large_tables.py"
+    given = ["--kind", "panel", "--gigabytes", "0.008", "--seconds", "1", "--text"]
+    done = subprocess.run(
+        [sys.executable, script, *given, "--folder", tmp_path], capture_output=True, text=True, check=True
+    ).stdout
+    rows, *memory, learned = done.splitlines()
+    assert rows == "200,000 rows of 200 series"
+    assert len(memory) == 4
+    assert all(int(re.search(r"(\d+) MB of memory", line)[1]) < 400 for line in memory)
+    assert re.fullmatch(r"[\d,]+ steps; mean absolute error [\d.]+, of the noise alone 0.798", learned)
+    assert not list(tmp_path.iterdir())

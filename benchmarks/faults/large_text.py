@@ -8,8 +8,7 @@ Then, each in a process of its own:
 2. it is encoded again, which is timed, and the symbols are counted;
 3. a model is fitted for a minute.
 
-Memory is the anonymous part of what is resident (RssAnon in /proc, so this is for Linux), beyond what it was right
-after ``import throughtime``.
+Memory is what :class:`child.Child` tells.
 
     python benchmarks/faults/large_text.py --gigabytes 2 --seconds 60 --folder /tmp/large
 """
@@ -21,23 +20,18 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from child import Child
 
 from throughtime.files import cache_directory
 
 WORDS, LENGTH, AT_ONCE, A_LINE = 4096, 8, 1 << 18, 12
 
-IMPORTED = """
-import json, sys, time
-import throughtime
-print("imported", flush=True)
-sys.stdin.readline()
+GIVEN = """
 from pathlib import Path
 from throughtime.text import reading
 reading.LARGE = int(sys.argv[2])
@@ -88,40 +82,9 @@ def write(path: Path, size: int) -> dict[str, int]:
     return {chr(byte): int(count) for byte, count in enumerate(counts) if count}
 
 
-class Child:
-    """A process that runs a program on a text, and the most anonymous memory that it was seen to have, in MB."""
-
-    def __init__(self, program: str, path: Path, *arguments: float) -> None:
-        command = [sys.executable, "-c", IMPORTED + program, str(path), *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.line()
-        self.before, self.peak = self.anonymous(), 0.0
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        os.set_blocking(self.process.stdout.fileno(), False)
-
-    def line(self) -> str:
-        return self.process.stdout.readline().strip()
-
-    def anonymous(self) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")]
-        return int(found[0]) / 1024 if found else 0.0
-
-    def watch(self) -> str:
-        """Until it says something or ends: that."""
-        while self.process.poll() is None:
-            self.peak = max(self.peak, self.anonymous() - self.before)
-            said = self.line()
-            if said:
-                return said
-            time.sleep(0.02)
-        return self.line()
-
-
 def kill_half_way(path: Path, threshold: int, kept: Path) -> int:
     """Kills an encoding; how many bytes it leaves in its part."""
-    child = Child(ENCODE, path, threshold)
+    child = Child(GIVEN + ENCODE, path, threshold)
     while child.process.poll() is None:
         sizes = [part.stat().st_size for part in kept.glob("texts/*.part")]
         if sizes and sizes[0] > path.stat().st_size // 2:
@@ -155,7 +118,7 @@ def main() -> None:
         whole = list(kept.glob("texts/*.ids"))
         print(f"killed when {left:,} symbols were on disk; whole encodings found: {len(whole)}")
 
-        child = Child(ENCODE, path, given.threshold)
+        child = Child(GIVEN + ENCODE, path, given.threshold)
         seconds, found = json.loads(child.watch())
         parts = list(kept.glob("texts/*.part"))
         wall, worked = (f"{took:.1f} s ({size / 1e6 / took:.0f} MB/s)" for took in seconds)
@@ -163,7 +126,7 @@ def main() -> None:
         print(f"each character as often as written: {found == counts}; parts left: {len(parts)}")
         child.process.wait()
 
-        child = Child(FIT, path, given.threshold, given.seconds, given.hidden_size)
+        child = Child(GIVEN + FIT, path, given.threshold, given.seconds, given.hidden_size)
         child.watch()
         print(f"before the first step {child.peak:.0f} MB of memory")
         said = child.watch()

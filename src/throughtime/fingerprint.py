@@ -17,10 +17,11 @@ def fingerprint(parts: Iterable[str | bytes | npt.NDArray[Any] | None]) -> str:
     False
     """
     digest = hashlib.blake2b(digest_size=16)
+    data: bytes | memoryview
     for part in parts:
         if isinstance(part, np.ndarray) and part.dtype.kind in "biuf":
             little = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
-            kind, data = f"{little.dtype.str}{little.shape}", little.tobytes()
+            kind, data = f"{little.dtype.str}{little.shape}", little.reshape(-1).view(np.uint8).data
         elif isinstance(part, bytes):
             kind, data = "bytes", part
         else:

@@ -53,7 +53,7 @@ def assert_same_lesson(one, other):
     assert np.array_equal(first.weights, second.weights)
 
 
-@given(st.integers(0, 10_000), st.sampled_from([0, 0.1, 0.5]), st.sampled_from([None, 5, 30]))
+@given(st.integers(0, 10_000), st.sampled_from([0, 0.1, 0.5]), st.sampled_from([None, 1, 5, 30]))
 def test_all_that_is_known_before_the_end_is_learned_and_nothing_else(seed, share, context):
     data = [holes(60, seed, share), holes(90, seed + 1, share)]
     lesson = lesson_of(data, context=context, season=7)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from throughtime.engine.random import generator, key
 from throughtime.network import Batch
+from throughtime.tables import pieces, spill
 from throughtime.training import Batches
 from throughtime.training.batches import steps_for
 
@@ -76,3 +78,20 @@ def test_at_most_a_quarter_is_padded(length):
 
 def test_rows_of_one_length_are_not_padded():
     assert {chunk.batch.x.shape[0] for chunk in islice(batches_of(np.full(9, 33), 4).endless(0), 10)} == {33}
+
+
+def test_the_order_of_more_rows_than_there_is_room_for_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("THROUGHTIME_CACHE_DIR", str(tmp_path))
+    batches = batches_of(np.arange(1, 30), 4)
+    expected = rows_of(islice(batches.endless(3), 20))
+    monkeypatch.setattr(spill, "MOST", 0)
+    monkeypatch.setattr(pieces, "ROWS", 7)
+    assert rows_of(islice(batches.endless(3), 20)) == expected
+
+
+def test_a_pass_has_the_order_of_a_permutation():
+    """Which it always had: a training goes on from a file of before."""
+    draws = generator(key(5, "order", 0))
+    order = draws.permutation(24)
+    expected = draws.permutation(order.reshape(-1, 4))
+    assert rows_of(islice(batches_of(np.full(24, 3), 4).endless(5), 6)) == expected.ravel().tolist()

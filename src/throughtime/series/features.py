@@ -13,7 +13,7 @@ covariates, those that are known ahead for t to t + h, the calendar, and static 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, known, short
 from throughtime.series.panel import Panel, Roles, Series
+from throughtime.tables.pieces import ROWS
 
 REFERENCES = ("mean", "last", "season", "profile", "recent")
 RECENT = 8
@@ -109,9 +110,10 @@ def ahead(values: Array, leads: int) -> Array:
 def _pieces(values: Array, start: int, end: int, length: int) -> Array:
     """``[n, length, C]``: a piece of the values from each step between start and end, NaN where there are none."""
     C = values.shape[1]
-    there = values[max(start, 0) : max(end + length - 1, 0)]
-    padded = np.full((end - start + length - 1, C), np.nan)
-    padded[max(-start, 0) : max(-start, 0) + len(there)] = there
+    padded = there = values[max(start, 0) : max(end + length - 1, 0)]
+    if len(there) < end - start + length - 1 or not there.flags.c_contiguous:
+        padded = np.full((end - start + length - 1, C), np.nan)
+        padded[max(-start, 0) : max(-start, 0) + len(there)] = there
     step, column = padded.strides
     return np.ndarray((end - start, length, C), padded.dtype, padded, strides=(step, step, column))  # overlapping views
 
@@ -172,13 +174,37 @@ class Standard:
 
     @classmethod
     def of(cls, columns: Sequence[Array], width: int) -> Standard:
-        values = np.concatenate(columns) if columns else np.zeros((0, width))
-        mean = _mean(values)
-        spread = np.sqrt(_mean((values - mean) ** 2))
+        """That of all arrays ``[T, width]`` together."""
+        mean = _mean_of_all(_some_at_once(columns), width)
+        spread = np.sqrt(_mean_of_all(((values - mean) ** 2 for values in _some_at_once(columns)), width))
         return cls(mean, np.where(spread > 0, spread, 1.0))
 
     def __call__(self, values: Array) -> Array:
         return np.asarray((values - self.mean) / self.spread)
+
+
+def _mean_of_all(parts: Iterable[Array], width: int) -> Array:
+    """Over the steps of all parts, of what is there; 0 where nothing is."""
+    total, count = np.zeros(width), np.zeros(width, np.int64)
+    for values in parts:
+        there = np.isfinite(values)
+        total += np.where(there, values, 0).sum(axis=0)
+        count += there.sum(axis=0)
+    return np.asarray(total / np.maximum(count, 1))
+
+
+def _some_at_once(arrays: Iterable[Array]) -> Iterator[Array]:
+    """Arrays joined to fewer ones, of so many rows that they can be worked with at once."""
+    some: list[Array] = []
+    rows = 0
+    for array in arrays:
+        some.append(array)
+        rows += len(array)
+        if rows >= ROWS:
+            yield np.concatenate(some)
+            some, rows = [], 0
+    if some:
+        yield np.concatenate(some)
 
 
 @dataclass(frozen=True)

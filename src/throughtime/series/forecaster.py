@@ -20,7 +20,6 @@ from throughtime.parameters import FORECASTER, Parameter
 from throughtime.series import conformal, model_file
 from throughtime.series.backtest import Backtest, backtest
 from throughtime.series.features import REFERENCES
-from throughtime.series.forecasting import Origin
 from throughtime.series.lesson import CALIBRATED, CALIBRATED_STEP_BY_STEP, Lesson, prepare
 from throughtime.series.model_file import LOSSES, Fitted, Sizes, levels_of, make_network, unit_of
 from throughtime.series.panel import Panel, are
@@ -516,15 +515,16 @@ class Forecaster(TrainedForecaster):
             return
         panel, scales = lesson.panel, lesson.scales
         numbers, ends = windows.places[:, 0], windows.places[:, 2]
-        origins = [Origin(panel.series[n].first(end), scales[n]) for n, end in zip(numbers, ends, strict=True)]
-        sizes = np.stack([origin.scale.size for origin in origins])[:, None]
+        chosen = [scales[number] for number in numbers]
+        sizes = np.stack([scale.size for scale in chosen])[:, None]
         if direct:
             scaled = self._reader().outputs(windows)
             references = np.stack(
                 [lesson.prepared[n].reference_at(end - 1) for n, end in zip(numbers, ends, strict=True)]
             )
         else:
-            scaled = self._reader().forecast(origins, self.horizon) / sizes[..., None]
+            beginnings = [panel.series[n].first(end) for n, end in zip(numbers, ends, strict=True)]
+            scaled = self._reader().forecast(beginnings, chosen, self.horizon) / sizes[..., None]
             references = np.zeros(scaled.shape[:3])
         truth = np.full(scaled.shape[:3], np.nan)
         for row, (n, end) in enumerate(zip(numbers, ends, strict=True)):

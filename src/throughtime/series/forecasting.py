@@ -13,6 +13,7 @@ from throughtime.series.features import Features, Scale
 from throughtime.series.frequency import Frequency
 from throughtime.series.panel import Series
 from throughtime.series.windows import Windows
+from throughtime.tables.pieces import spans
 from throughtime.training.batches import steps_for
 
 AT_ONCE = 256
@@ -68,15 +69,15 @@ class Reader:
                 found[rows] = outputs[lengths[rows] - 1, np.arange(len(rows))].reshape(len(rows), *found.shape[1:])
         return found
 
-    def forecast(self, origins: Sequence[Origin], leads: int) -> Array:
+    def forecast(self, series: Sequence[Series], scales: Sequence[Scale], leads: int) -> Array:
         """What comes after the end of each series: ``[n, leads, C, outputs]``, in units of the data.
 
         A network that sees fewer leads than are asked for goes on from its own forecast; past covariates then keep
         their last values.
         """
-        longest = max(len(origin.series) for origin in origins)
-        some = max(1, min(AT_ONCE, STEPS_AT_ONCE // longest))
-        return np.concatenate([self._forecast(origins[n : n + some], leads) for n in range(0, len(origins), some)])
+        some = max(1, min(AT_ONCE, STEPS_AT_ONCE // max(map(len, series))))
+        origins = ([*map(Origin, series[rows], scales[rows])] for rows in spans(len(series), some))
+        return np.concatenate([self._forecast(one, leads) for one in origins])
 
     def _forecast(self, origins: Sequence[Origin], leads: int) -> Array:
         sizes = np.stack([origin.scale.size for origin in origins])[:, None, :, None]

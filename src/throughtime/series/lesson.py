@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,10 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, how_many
 from throughtime.series.features import OF_UNIT, Fact, Features, Prepared, Scale, Standard, best_reference, scale_of
-from throughtime.series.panel import Panel, Series, are
+from throughtime.series.kept import Columns, KeptPrepared
+from throughtime.series.panel import Beginnings, Panel, Series, are, called
 from throughtime.series.windows import Windows
+from throughtime.tables.spill import Spill
 
 if TYPE_CHECKING:
     from throughtime.series.forecaster import Forecaster
@@ -42,42 +44,35 @@ class Lesson:
     ends : ``[n]``, where the part of each series that is learned ends
     features : Features
     scales : list of Scale
-    prepared : list of Prepared
+    prepared : sequence of Prepared
     context : int
+    spill : Spill
+        Where what is learned is kept.
     """
 
     panel: Panel
     ends: Array
     features: Features
     scales: list[Scale]
-    prepared: list[Prepared]
+    prepared: Sequence[Prepared]
     context: int
+    spill: Spill
 
     def learned(self, outputs: int) -> Windows | None:
         """Overlapping pieces of the part that is learned; a step is counted where enough came before it."""
-        step = max(1, self.context // 4)
-        places, counted = [], []
-        for number, end in enumerate(self.ends):
-            starts = [0] if end <= self.context else sorted({*range(0, end - self.context, step), end - self.context})
-            for start in starts:
-                places.append((number, start, min(end, start + self.context)))
-                counted.append(0 if start == 0 else start + step)
-        numbers = np.array(places)[:, 0]
-        windows = Windows(
-            self.prepared, self.features, np.array(places), np.array(counted), self.ends[numbers] - 1, outputs
-        )
-        return windows.that_count()
+        return Windows.overlapping(self.prepared, self.features, self.ends, self.context, outputs, self.spill)
 
     def held_out(self, outputs: int, most: int = SCORED) -> Windows | None:
         """Windows that end in the part that is held out, or just before it, evenly drawn; None if there are none."""
-        number = np.concatenate(
-            [np.full(len(one) - end, n) for n, (one, end) in enumerate(zip(self.prepared, self.ends, strict=True))]
-        )
-        step = np.concatenate([np.arange(end, len(one)) for one, end in zip(self.prepared, self.ends, strict=True)])
-        if not len(number):
+        behind = np.cumsum(
+            self.panel.lengths - self.ends
+        )  # the steps that are held out of each series and those before
+        total = int(behind[-1])
+        if not total:
             return None
-        chosen = np.unique(np.linspace(0, len(number) - 1, min(most, len(number))).round().astype(np.int64))
-        number, step = number[chosen].astype(np.int64), step[chosen]
+        chosen = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
+        number = np.searchsorted(behind, chosen, side="right")
+        step = self.panel.lengths[number] - (behind[number] - chosen)
         windows = Windows.at(self.prepared, self.features, number, np.maximum(step - self.context, 0), step)
         return replace(windows, outputs=outputs).that_count()
 
@@ -93,8 +88,8 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None], before:
     season = _season(model, panel, say) if before is None else before.features.season
     horizon = int(model.horizon)
     _check_lengths(model, panel, season)
-    ends = np.array([_end_of_learning(len(series), model.validation, horizon, season) for series in panel])
-    learned = replace(panel, series=[series.first(end) for series, end in zip(panel, ends, strict=True)])
+    ends = np.array([_end_of_learning(length, model.validation, horizon, season) for length in panel.lengths.tolist()])
+    learned = replace(panel, series=Beginnings(panel.series, ends))
     _tell_missing(panel, say)
     _check_change(learned, say)
     longest = int(ends.max())
@@ -102,8 +97,9 @@ def prepare(model: Forecaster, panel: Panel, say: Callable[[str], None], before:
     context = int(model.context or context) if before is None else before.context
     features = _features(model, panel, learned, season) if before is None else before.features
     scales = [scale_of(series.target, features.reference, season) for series in learned]
-    prepared = [features.of(series, scale) for series, scale in zip(panel, scales, strict=True)]
-    return Lesson(panel, ends, features, scales, prepared, context)
+    spill = Spill()
+    prepared = KeptPrepared((features.of(*each) for each in zip(panel, scales, strict=True)), scales, spill)
+    return Lesson(panel, ends, features, scales, prepared, context, spill)
 
 
 def _features(model: Forecaster, panel: Panel, learned: Panel, season: int) -> Features:
@@ -118,8 +114,8 @@ def _features(model: Forecaster, panel: Panel, learned: Panel, season: int) -> F
         reference=reference,
         flags=any(np.isnan(series.target).any() or np.isnan(series.past).any() for series in panel),
         calendar=OF_UNIT.get(panel.frequency.unit, ()) if model.calendar and panel.frequency else (),
-        past=Standard.of([series.past for series in learned], len(panel.roles.past)),
-        future=Standard.of([series.future[: len(series)] for series in learned], len(panel.roles.future)),
+        past=Standard.of(Columns(learned.series, "past"), len(panel.roles.past)),
+        future=Standard.of(Columns(learned.series, "future"), len(panel.roles.future)),
         facts=tuple(
             Fact.of(name, [series.static[place] for series in panel]) for place, name in enumerate(panel.roles.static)
         ),
@@ -131,7 +127,7 @@ def _season(model: Forecaster, panel: Panel, say: Callable[[str], None]) -> int:
     if model.season or panel.frequency is None:
         return int(model.season or 1)
     usual = panel.frequency.season
-    if usual == 1 or max(map(len, panel)) >= 2 * usual + model.horizon:
+    if usual == 1 or panel.lengths.max() >= 2 * usual + model.horizon:
         return usual
     say(
         f"no series has two of the usual seasons of {usual:,} steps, so that none is taken; give season (--season), if "
@@ -150,14 +146,15 @@ def _end_of_learning(length: int, share: float, horizon: int, season: int) -> in
 
 def _check_lengths(model: Forecaster, panel: Panel, season: int) -> None:
     needed = (model.context or season + 1) + model.horizon
-    for series in panel:
-        if len(series) < needed:
-            shorter = "context" if model.context else "season (--season)"
-            before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
-            raise DataError(
-                f"{series.called} has {how_many(len(series), 'step')}, of which {before} plus the horizon "
-                f"({model.horizon}) need {needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
-            )
+    short = np.flatnonzero(panel.lengths < needed)
+    if len(short):
+        series = panel.series[short[0]]
+        shorter = "context" if model.context else "season (--season)"
+        before = f"context ({model.context})" if model.context else f"a season ({season}) and a step"
+        raise DataError(
+            f"{series.called} has {how_many(len(series), 'step')}, of which {before} plus the horizon "
+            f"({model.horizon}) need {needed}; leave it out, give more of it, or a smaller {shorter} or horizon"
+        )
 
 
 def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:
@@ -174,15 +171,15 @@ def _tell_missing(panel: Panel, say: Callable[[str], None]) -> None:
 
 
 def _check_change(learned: Panel, say: Callable[[str], None]) -> None:
-    constant = [series for series in learned if not _changes(series)]
+    constant = [series.name for series in learned if not _changes(series)]
     if len(constant) == len(learned):
         raise DataError(
-            f"{constant[0].called} is constant in the part that is learned; there is nothing to learn"
+            f"{called(constant[0])} is constant in the part that is learned; there is nothing to learn"
             if len(constant) == 1
             else f"all {len(constant)} series are constant; there is nothing to learn"
         )
     if constant:
-        say(f"{len(constant)} series {are(len(constant))} constant, such as {constant[0].called}")
+        say(f"{len(constant)} series {are(len(constant))} constant, such as {called(constant[0])}")
 
 
 def _changes(series: Series) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import short
 from throughtime.series.frequency import Frequency
 from throughtime.series.times import TimeForm
+from throughtime.tables.pieces import Made
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,29 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Beginnings(Made[Series]):
+    """The first steps of series.
+
+    Parameters
+    ----------
+    series : sequence of Series
+    steps : ``[n]``, how many of each
+    ahead : int or None, default None
+        How many steps behind these stay known, of what is known ahead; None: all.
+    """
+
+    series: Sequence[Series]
+    steps: Array
+    ahead: int | None = None
+
+    def made(self, number: int) -> Series:
+        return self.series[number].first(int(self.steps[number]), self.ahead)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+@dataclass(frozen=True)
 class Panel:
     """Some series with the same columns and the same frequency."""
 
@@ -132,14 +157,19 @@ class Panel:
             times = None if series.time is None else series.time.astype(np.int64)
             yield from (series.target, series.past, series.future, times)
 
+    @cached_property
+    def lengths(self) -> Array:
+        """``[n]``, how many steps each series has."""
+        return np.array([len(series) for series in self.series])
+
     @property
     def steps(self) -> int:
         """Of all series together."""
-        return sum(map(len, self.series))
+        return int(self.lengths.sum())
 
     def without_last(self, steps: int, ahead: int) -> Panel:
         """Each series without its last steps, of which ``ahead`` are known as far as they can be known ahead."""
-        return replace(self, series=[series.first(len(series) - steps, ahead) for series in self.series])
+        return replace(self, series=Beginnings(self.series, self.lengths - steps, ahead))
 
     def times_after(self, series: Series, steps: int) -> Array | None:
         """The times of the steps behind a series."""

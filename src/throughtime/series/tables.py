@@ -10,10 +10,15 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, DataTypeError, ParameterError, known, short
+from throughtime.series.columns import Coded, Groups, as_list, blocks, kind_of
 from throughtime.series.frequency import Frequency, check_order, check_regular, infer
-from throughtime.series.panel import Panel, Roles, Series, called
+from throughtime.series.kept import KeptSeries
+from throughtime.series.panel import Beginnings, Panel, Roles, Series, called
 from throughtime.series.times import Zoned, read_times
+from throughtime.tables.cells import Cells
+from throughtime.tables.pieces import Made, spans
 from throughtime.tables.reading import MISSING
+from throughtime.tables.spill import Spill
 
 Names = str | Sequence[str] | None
 Columns = dict[str, Any]
@@ -121,23 +126,38 @@ CATEGORIES = (
 """What is said of text where a number is needed."""
 
 
-def numbers(column: Any, name: str, advice: str = NUMBERS) -> Array:
+def numbers(column: Any, name: str, advice: str = NUMBERS, spill: Spill | None = None) -> Array:
     """A column as float64, NaN where a value is missing; ``advice`` is said of what is no number.
+
+    It is the column itself where that is so already, else an array of ``spill``, or of its own.
 
     Raises
     ------
     DataError
         If a value is no number, or infinite.
     """
-    array = np.asarray(column)
-    if array.dtype.kind in "fiub":
-        found = array.astype(np.float64)
-    else:
-        values = map(str, array) if array.dtype.kind in "mM" else array.tolist()  # dates are no numbers
-        found = np.array([_number(value, row, name, advice) for row, value in enumerate(values)], np.float64)
-    wrong = np.nonzero(np.isinf(found))[0]
-    if len(wrong):
-        raise DataError(f"column {name!r}, row {wrong[0] + 1}: the value is infinite; leave out what is not known")
+    found = _floats(column, name, advice, Spill() if spill is None else spill)
+    for rows in spans(len(found)):
+        wrong = np.nonzero(np.isinf(found[rows]))[0]
+        if len(wrong):
+            row = rows.start + int(wrong[0]) + 1
+            raise DataError(f"column {name!r}, row {row}: the value is infinite; leave out what is not known")
+    return found
+
+
+def _floats(column: Any, name: str, advice: str, spill: Spill) -> Array:
+    array = column if isinstance(column, Cells) else np.asarray(column)
+    if isinstance(array, np.ndarray) and array.dtype == np.float64:
+        return array
+    found, row = spill.empty(len(array), np.float64), 0
+    for block in blocks(array):
+        if isinstance(block, np.ndarray) and block.dtype.kind in "fiub":
+            found[row : row + len(block)] = block
+        else:
+            dates = isinstance(block, np.ndarray) and block.dtype.kind in "mM"  # which are no numbers
+            values = map(str, block) if dates else as_list(block)
+            found[row : row + len(block)] = [_number(value, at, name, advice) for at, value in enumerate(values, row)]
+        row += len(block)
     return found
 
 
@@ -184,7 +204,7 @@ def roles_of(
         )
     if named.target:
         return named
-    rest = tuple(name for name in columns if name not in used and np.asarray(columns[name]).dtype.kind in "fiu")
+    rest = tuple(name for name in columns if name not in used and kind_of(columns[name]) in "fiu")
     if not rest:
         raise ParameterError(f"there is no column of numbers to forecast; name one with target, of {known(columns)}")
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
@@ -201,10 +221,10 @@ def unused(columns: Columns, roles: Roles) -> dict[str, str]:
 
 
 def _kind(column: Any, name: str) -> str:
-    array = np.asarray(column)
-    if array.dtype.kind in "fiubM":
-        return "dates" if array.dtype.kind == "M" else "numbers"
-    some = array[:SAMPLED].astype(object)
+    if kind_of(column) in "fiubM":
+        return "dates" if kind_of(column) == "M" else "numbers"
+    first = column[:SAMPLED] if isinstance(column, Cells) else np.asarray(column)[:SAMPLED].tolist()
+    some = np.fromiter(first, object)
     some = some[[str(value).strip().lower() not in (*MISSING, "nat") for value in some]]
     for kind, read in (("numbers", numbers), ("dates", read_times)):
         try:
@@ -226,51 +246,79 @@ def panel_of_columns(table: Table, roles: Roles, frequency: str | None, *, gaps:
     DataError
         If a value is none, times are not regular, or static facts change.
     """
-    columns = table.columns
+    columns, spill = table.columns, Spill()
     values = {
-        name: numbers(columns[name], name, NUMBERS if name in roles.target else CATEGORIES) for name in roles.numbers
+        name: numbers(columns[name], name, NUMBERS if name in roles.target else CATEGORIES, spill)
+        for name in roles.numbers
     }
     rows = len(next(iter(values.values())))
     if not rows:
         raise DataError("the table has no rows")
-    ids = None if roles.series is None else np.asarray(columns[roles.series])
-    facts = {name: np.asarray(columns[name]).tolist() for name in roles.static}
-    groups = _groups(ids, rows)
+    groups = Groups.of(None if roles.series is None else columns[roles.series], rows, spill)
+    facts = {name: _facts(columns[name], spill) for name in roles.static}
     times, written = None, None
     if roles.time is not None:
-        longest = max((places for _, places in groups), key=len)
-        times, written = read_times(columns[roles.time], roles.time).at(frequency, longest)
+        read = read_times(columns[roles.time], roles.time, spill)
+        times, written = read.at(frequency, lambda array: groups.part(array, groups.longest))
         written = replace(written, indexed=roles.time == table.index)
-    found = []
-    for name, places in groups:
-        one = Series(
-            name,
-            _matrix(values, roles.target, places),
-            _matrix(values, roles.past, places),
-            _matrix(values, roles.future, places),
-            tuple(_fact(facts[fact], places, fact, name) for fact in roles.static),
-            None if times is None else times[places],
-            places,
+    static = []
+    for number, name in enumerate(groups.names):
+        static.append(tuple(_fact(facts[fact], groups, number, fact) for fact in roles.static))
+        if times is not None:
+            check_order(groups.part(times, number), groups.rows(number), called(name), alone=roles.series is None)
+    found = _InTable(roles, groups, values, static, times)
+    if times is None:
+        return _panel(KeptSeries(found, spill), roles, None, table.form, written, unused(columns, roles))
+    longest = found[groups.longest]
+    step = _frequency(longest, frequency)
+    if gaps:
+        _check_usual(longest, step)
+    regular = (_step_by_step(one, step, gaps=gaps, learned=frequency is not None) for one in found)
+    return _panel(KeptSeries(regular, spill), roles, step, table.form, written, unused(columns, roles))
+
+
+@dataclass(frozen=True)
+class _InTable(Made[Series]):
+    """The series of a table, a step for each of their rows."""
+
+    roles: Roles
+    groups: Groups
+    values: Mapping[str, Array]
+    static: Sequence[tuple[Any, ...]]
+    times: Array | None
+
+    def made(self, number: int) -> Series:
+        return Series(
+            self.groups.names[number],
+            self._matrix(self.roles.target, number),
+            self._matrix(self.roles.past, number),
+            self._matrix(self.roles.future, number),
+            self.static[number],
+            None if self.times is None else self.groups.part(self.times, number),
+            self.groups.rows(number),
         )
-        if one.time is not None:
-            check_order(one.time, places, one.called, alone=ids is None)
-        found.append(one)
-    step = None if times is None else _frequency(found, frequency)
-    if step is not None:
-        if gaps:
-            _check_usual(max(found, key=len), step)
-        found = [_step_by_step(one, step, gaps=gaps, learned=frequency is not None) for one in found]
-    return Panel([_without_rows_ahead(one) for one in found], roles, step, table.form, written, unused(columns, roles))
+
+    def _matrix(self, names: Sequence[str], number: int) -> Array:
+        if not names:
+            return np.zeros((len(self.groups.rows(number)), 0))
+        return np.stack([self.groups.part(self.values[name], number) for name in names], axis=1)
+
+    def __len__(self) -> int:
+        return len(self.groups)
 
 
-def _frequency(series: Sequence[Series], given: str | None) -> Frequency:
+def _panel(series: Sequence[Series], *about: Any) -> Panel:
+    """Series without their rows ahead."""
+    return Panel(Beginnings(series, np.array([_steps_known(one) for one in series])), *about)
+
+
+def _frequency(longest: Series, given: str | None) -> Frequency:
     """The one that is given, or that of the longest series."""
-    longest = max(series, key=len).time
-    assert longest is not None
+    assert longest.time is not None
     if given is None:
-        return infer(longest)
+        return infer(longest.time)
     found = Frequency.parse(given)
-    if (found.unit == "step") != (longest.dtype.kind != "M"):
+    if (found.unit == "step") != (longest.time.dtype.kind != "M"):
         kind = "dates" if found.unit == "step" else "integers"
         raise ParameterError(
             f"frequency {given!r} does not go with times that are {kind}; leave it out, or give others"
@@ -292,38 +340,36 @@ def _check_usual(series: Series, frequency: Frequency) -> None:
         )
 
 
-def _groups(ids: Array | None, rows: int) -> list[tuple[Any, Array]]:
-    """The rows of each series, in the order of their first ones."""
-    if ids is None:
-        return [(None, np.arange(rows))]
-    found: dict[Any, list[int]] = {}
-    for row, name in enumerate(ids.tolist()):
-        if name is None or name != name:
-            raise DataError(f"row {row + 1} does not say which series it belongs to")
-        if not isinstance(name, (str, int, float)):
-            raise DataError(f"row {row + 1}: the name of a series must be text or a number, got {name!r}")
-        found.setdefault(name, []).append(row)
-    return [(name, np.array(places)) for name, places in found.items()]
+def _facts(column: Any, spill: Spill) -> Array | Coded:
+    """A static column in which any row can be looked at."""
+    if not isinstance(column, Cells):
+        return np.asarray(column)
+    return Coded.of(column, spill, lambda value, row: value if isinstance(value, str) else (repr(value),))
 
 
-def _matrix(values: dict[str, Array], names: Sequence[str], places: Array) -> Array:
-    return np.stack([values[name][places] for name in names], axis=1) if names else np.zeros((len(places), 0))
-
-
-def _fact(column: list[Any], places: Array, fact: str, name: Any) -> Any:
-    first = column[places[0]]
-    for place in places:
-        value = column[place]
-        if value is None or value != value or value in (np.inf, -np.inf):
+def _fact(column: Array | Coded, groups: Groups, number: int, fact: str) -> Any:
+    if isinstance(column, Coded):
+        values = [column.values[code] for code in groups.part(column.codes, number).tolist()]
+    else:
+        values = groups.part(column, number).tolist()
+    first = values[0]
+    if not _is_missing(first) and values.count(first) == len(values):
+        return first
+    for value, row in zip(values, groups.rows(number).tolist(), strict=True):
+        if _is_missing(value):
             raise DataError(
-                f"the static column {fact!r}, row {place + 1}, has no value; leave the series out, or give it one"
+                f"the static column {fact!r}, row {row + 1}, has no value; leave the series out, or give it one"
             )
         if value != first:
             raise DataError(
-                f"the static column {fact!r} changes within {called(name)}, in row {place + 1} from {first!r} to "
-                f"{value!r}; a column that changes is past or future"
+                f"the static column {fact!r} changes within {called(groups.names[number])}, in row {row + 1} from "
+                f"{first!r} to {value!r}; a column that changes is past or future"
             )
     return first
+
+
+def _is_missing(value: Any) -> bool:
+    return bool(value is None or value != value or value in (np.inf, -np.inf))
 
 
 def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool, learned: bool) -> Series:
@@ -362,11 +408,12 @@ def _step_by_step(series: Series, frequency: Frequency, *, gaps: bool, learned: 
     )
 
 
-def _without_rows_ahead(series: Series) -> Series:
+def _steps_known(series: Series) -> int:
+    """How many steps a series has without its rows ahead."""
     there = np.nonzero(np.isfinite(series.target).any(axis=1))[0]
     if not len(there):
         raise DataError(f"{series.called} has no value to forecast from")
-    return series.first(int(there[-1]) + 1)
+    return int(there[-1]) + 1
 
 
 def panel_of_arrays(data: Any) -> Panel:
@@ -389,10 +436,9 @@ def panel_of_arrays(data: Any) -> Panel:
     if len(widths) > 1:
         raise DataError(f"the series have different numbers of columns: {sorted(widths)}")
     roles = Roles(tuple(f"y{column}" for column in range(widths.pop())))
-    nothing = [np.zeros((len(array), 0)) for array in arrays]
     names = [None] if form == "array" else list(range(len(arrays)))
-    series = [Series(name, y, empty, empty) for name, y, empty in zip(names, arrays, nothing, strict=True)]
-    return Panel([_without_rows_ahead(one) for one in series], roles, None, form)
+    series = (Series(name, y, y[:, :0], y[:, :0]) for name, y in zip(names, arrays, strict=True))
+    return _panel(KeptSeries(series, Spill()), roles, None, form)
 
 
 def _array(values: Any, who: str) -> Array:
@@ -404,7 +450,7 @@ def _array(values: Any, who: str) -> Array:
         )
     if not array.size:
         raise DataError(f"{who} is empty")
-    found = array.astype(np.float64).reshape(len(array), -1)
+    found = array.astype(np.float64, copy=False).reshape(len(array), -1)
     if np.isinf(found).any():
         place = tuple(int(i) for i in np.argwhere(np.isinf(found))[0])
         raise DataError(f"{who} has an infinite value in row {place[0] + 1}; NaN stands for what is not known")

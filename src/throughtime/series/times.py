@@ -6,7 +6,7 @@ where it has 23 hours or 25; and in UTC where a step is shorter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import product
@@ -17,7 +17,11 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
+from throughtime.series.columns import as_list, blocks
 from throughtime.series.frequency import Frequency, infer
+from throughtime.tables.cells import Cells
+from throughtime.tables.pieces import spans
+from throughtime.tables.spill import Spill
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,8 @@ class Times:
     form: TimeForm
     offsets: bool = False
 
-    def at(self, frequency: str | None, rows: Array) -> tuple[Array, TimeForm]:
-        """The times as they are worked with at a frequency, or at that of these rows.
+    def at(self, frequency: str | None, part: Callable[[Array], Array]) -> tuple[Array, TimeForm]:
+        """The times as they are worked with at a frequency, or at that of this part of them.
 
         Raises
         ------
@@ -128,7 +132,7 @@ class Times:
         """
         if self.form.zone is None:
             return self.wall, self.form
-        wall = (infer(self.wall[rows]) if frequency is None else Frequency.parse(frequency)).in_days
+        wall = (infer(part(self.wall)) if frequency is None else Frequency.parse(frequency)).in_days
         if wall and self.offsets:
             raise DataError(
                 f"column {self.name!r} has times of several offsets from UTC, so that the next ones are not known; "
@@ -138,8 +142,8 @@ class Times:
         return (self.wall if wall else self.instant), replace(self.form, wall=wall)
 
 
-def read_times(values: Sequence[Any] | Array | Zoned, name: str) -> Times:
-    """The times of a column; ``name`` is the column's.
+def read_times(values: Sequence[Any] | Array | Zoned, name: str, spill: Spill | None = None) -> Times:
+    """The times of a column; ``name`` is the column's, and ``spill`` where they are kept.
 
     Raises
     ------
@@ -147,45 +151,106 @@ def read_times(values: Sequence[Any] | Array | Zoned, name: str) -> Times:
         If one is missing, has parts of a second, or is neither a date nor an integer; if some have a zone and others
         have none, or the zone is not known.
     """
+    room = Spill() if spill is None else spill
+    if isinstance(values, Cells):
+        return _of_objects(values, name, room)
     if isinstance(values, Zoned):
-        wall, instant = (_in_seconds(array, name) for array in (values.wall, values.instant))
+        wall, instant = (_in_seconds(array, name, room) for array in (values.wall, values.instant))
         return Times(name, wall, instant, TimeForm("array", values.instant.dtype, zone=_zone(values, name)))
     array = np.asarray(values)
-    if array.dtype.kind in "iu" or (
-        array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all()
-    ):
-        whole = array.astype(np.int64)
+    if array.dtype.kind in "iu" or (array.dtype.kind == "f" and _are_whole(array)):
+        whole = array if array.dtype == np.int64 else _filled(room.empty(len(array), np.int64), array)
         return Times(name, whole, whole, TimeForm("array", array.dtype if array.dtype.kind in "iu" else whole.dtype))
     if array.dtype.kind == "M":
-        times = _in_seconds(array, name)
+        times = _in_seconds(array, name, room)
         return Times(name, times, times, TimeForm("array", array.dtype))
-    return _of_objects(array.tolist(), name)
+    return _of_objects(array, name, room)
 
 
-def _of_objects(values: list[Any], name: str) -> Times:
+def _are_whole(array: Array) -> bool:
+    return all(
+        bool(np.isfinite(array[rows]).all() and (array[rows] == np.floor(array[rows])).all())
+        for rows in spans(len(array))
+    )
+
+
+def _filled(found: Array, array: Array) -> Array:
+    """An array with the values of another one, in its own type."""
+    for rows in spans(len(array)):
+        found[rows] = array[rows].astype(found.dtype)
+    return found
+
+
+def _of_objects(values: Any, name: str, spill: Spill) -> Times:
     """Text, dates and datetimes one by one."""
-    moments = [_moment(value, row, name) for row, value in enumerate(values)]
-    naive = _in_seconds(np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]"), name)
-    longest = max(range(len(values)), key=lambda row: len(str(values[row])), default=0)
-    if all(isinstance(value, str) for value in values):
-        form = TimeForm(
-            "text", layout=_layout(values[longest].strip(), moments[longest]) if values else ("", "", False)
-        )
-    else:
-        form = TimeForm("datetime" if any(isinstance(value, datetime) for value in values) else "date")
-    zones = {moment.tzinfo for moment in moments}
-    if zones <= {None}:
-        return Times(name, naive, naive, form)
-    if None in zones:
-        first = moments[0].tzinfo is None
-        row = next(row for row, moment in enumerate(moments) if (moment.tzinfo is None) != first)
+    naive, instant = spill.empty(len(values), "datetime64[us]"), None
+    seen, row = _Seen(), 0
+    for block in blocks(values):
+        moments = seen.add(as_list(block), row, name)
+        rows = slice(row, row + len(moments))
+        naive[rows] = np.array([moment.replace(tzinfo=None) for moment in moments], "datetime64[us]")
+        if None not in seen.zones:
+            instant = spill.empty(len(values), "datetime64[s]") if instant is None else instant
+            instant[rows] = _in_utc(moments)
+        row = rows.stop
+    wall = _in_seconds(naive, name, spill)
+    if seen.zones <= {None}:
+        return Times(name, wall, wall, seen.form)
+    if seen.other is not None:
+        row, value = seen.other
         raise DataError(
-            f"column {name!r}, row {row + 1}: {values[row]!r} has {'a' if first else 'no'} time zone, others have "
-            f"{'none' if first else 'one'}; give one to all times, or to none"
+            f"column {name!r}, row {row + 1}: {value!r} has {'a' if seen.naive else 'no'} time zone, others have "
+            f"{'none' if seen.naive else 'one'}; give one to all times, or to none"
         )
-    instant = _in_utc(moments)
-    one = len(zones) == 1
-    return Times(name, naive, instant, replace(form, zone=moments[0].tzinfo if one else UTC), offsets=not one)
+    assert instant is not None
+    one = len(seen.zones) == 1
+    return Times(name, wall, instant, replace(seen.form, zone=seen.zones.pop() if one else UTC), offsets=not one)
+
+
+class _Seen:
+    """What the times of a column that was read so far have in common.
+
+    Attributes
+    ----------
+    zones : set of tzinfo or None
+    naive : bool
+        Whether the first time has no zone.
+    other : tuple or None
+        The first row of a time of which that is not true, and what stands there.
+    """
+
+    def __init__(self) -> None:
+        self.zones: set[tzinfo | None] = set()
+        self.naive = True
+        self.other: tuple[int, Any] | None = None
+        self._longest: tuple[int, Any, datetime | None] = (-1, "", None)
+        self._text, self._datetime = True, False
+
+    def add(self, values: list[Any], row: int, name: str) -> list[datetime]:
+        """The times of some more values, the first of which stands in this row of the column of this name."""
+        moments = [_moment(value, at, name) for at, value in enumerate(values, row)]
+        zones = {moment.tzinfo for moment in moments}
+        if not self.zones:
+            self.naive = moments[0].tzinfo is None
+        if self.other is None and (zones - {None} if self.naive else None in zones):
+            place = next(n for n, moment in enumerate(moments) if (moment.tzinfo is None) != self.naive)
+            self.other = row + place, values[place]
+        self.zones |= zones
+        lengths = [len(str(value)) for value in values]
+        longest = max(range(len(values)), key=lengths.__getitem__)
+        if lengths[longest] > self._longest[0]:
+            self._longest = lengths[longest], values[longest], moments[longest]
+        self._text = self._text and all(isinstance(value, str) for value in values)
+        self._datetime = self._datetime or any(isinstance(value, datetime) for value in values)
+        return moments
+
+    @property
+    def form(self) -> TimeForm:
+        """That of all times, but for their zone."""
+        if not self._text:
+            return TimeForm("datetime" if self._datetime else "date")
+        _, text, moment = self._longest
+        return TimeForm("text", layout=("", "", False) if moment is None else _layout(text.strip(), moment))
 
 
 def _moment(value: Any, row: int, name: str) -> datetime:
@@ -208,18 +273,24 @@ def _in_utc(moments: Sequence[datetime]) -> Array:
     return np.array([moment.astimezone(UTC).replace(tzinfo=None) for moment in moments], "datetime64[s]")
 
 
-def _in_seconds(array: Array, name: str) -> Array:
-    missing = np.nonzero(np.isnat(array))[0]
-    if len(missing):
-        raise DataError(f"the time in column {name!r}, row {missing[0] + 1}, is missing")
-    times = array.astype("datetime64[s]")
-    parts = np.nonzero(times != array)[0]
-    if len(parts):
-        raise DataError(
-            f"column {name!r}, row {parts[0] + 1}: {array[parts[0]]} has parts of a second; times are told to the "
-            "second, or counted in integers"
-        )
-    return times
+def _in_seconds(array: Array, name: str, spill: Spill) -> Array:
+    for rows in spans(len(array)):
+        missing = np.nonzero(np.isnat(array[rows]))[0]
+        if len(missing):
+            raise DataError(f"the time in column {name!r}, row {rows.start + missing[0] + 1}, is missing")
+    if array.dtype == np.dtype("datetime64[s]"):
+        return array
+    found = spill.empty(len(array), "datetime64[s]")
+    for rows in spans(len(array)):
+        found[rows] = array[rows].astype("datetime64[s]")
+        parts = np.nonzero(found[rows] != array[rows])[0]
+        if len(parts):
+            row = rows.start + parts[0]
+            raise DataError(
+                f"column {name!r}, row {row + 1}: {array[row]} has parts of a second; times are told to the second, or "
+                "counted in integers"
+            )
+    return found
 
 
 def _zone(column: Zoned, name: str) -> tzinfo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from throughtime.learner import Learner
 from throughtime.series import conformal
 from throughtime.series.backtest import judge
 from throughtime.series.features import scale_of
-from throughtime.series.forecasting import Origin, Reader
+from throughtime.series.forecasting import Reader
 from throughtime.series.frequency import Frequency, told
 from throughtime.series.metrics import Scores
 from throughtime.series.model_file import Fitted
@@ -249,22 +248,24 @@ class TrainedForecaster(Learner):
         DataError
             If there is none, or it does not.
         """
-        for series, (column, name) in product(panel, enumerate(panel.roles.target)):
-            if np.isnan(series.target[:, column]).all():
+        for series in panel:
+            empty = np.isnan(series.target).all(axis=0)
+            if empty.any():
                 raise DataError(
-                    f"column {short(name)} of {series.called} has no value to forecast from; leave the series out, or "
-                    "the column"
+                    f"column {short(panel.roles.target[empty.argmax()])} of {series.called} has no value to forecast "
+                    "from; leave the series out, or the column"
                 )
-        for series, (column, name) in product(panel, enumerate(panel.roles.future)):
-            there = series.future[len(series) : len(series) + self.horizon]
-            _check_rows(panel, series, name, there[:, column])
-            missing = self.horizon - int(np.isfinite(there[:, column]).sum())
-            if missing:
-                raise DataError(
-                    f"column {short(name)} is known ahead, but of the {how_many(self.horizon, 'step')} after the end "
-                    f"of {series.called} {missing} {are(missing)} missing; give rows for them, with the target left "
-                    "empty"
-                )
+        for series in panel:
+            for column, name in enumerate(panel.roles.future):
+                there = series.future[len(series) : len(series) + self.horizon, column]
+                _check_rows(panel, series, name, there)
+                missing = self.horizon - int(np.isfinite(there).sum())
+                if missing:
+                    raise DataError(
+                        f"column {short(name)} is known ahead, but of the {how_many(self.horizon, 'step')} after the "
+                        f"end of {series.called} {missing} {are(missing)} missing; give rows for them, with the "
+                        "target left empty"
+                    )
 
     def _reader(self) -> Reader:
         fitted = self.fitted_
@@ -280,13 +281,11 @@ class TrainedForecaster(Learner):
         fitted = self.fitted_
         own = dict(zip(fitted.names, fitted.scales, strict=True)) if of_fit or panel.named else {}
         reference, season = fitted.features.reference, fitted.features.season
-        origins = [
-            Origin(series, own.get(series.name) or scale_of(series.target, reference, season)) for series in panel
-        ]
+        scales = [own.get(series.name) or scale_of(series.target, reference, season) for series in panel]
         reader = self._reader()
-        found = reader.forecast(origins, self.horizon)
+        found = reader.forecast(panel.series, scales, self.horizon)
         points = found[..., reader.middle]
-        sizes = np.stack([origin.scale.size for origin in origins])[:, None, :, None]
+        sizes = np.stack([scale.size for scale in scales])[:, None, :, None]
         levels = np.array(fitted.levels)
         q = found if self.loss == "pinball" else np.repeat(found, len(levels), axis=-1)
         return points, conformal.moved(q, fitted.shifts * sizes, levels, points)

@@ -34,7 +34,7 @@ class Spill:
     Parameters
     ----------
     most : int or None, default None
-        Bytes that are held in memory; None: ``MOST``.
+        Bytes that are held in memory; None: 64 MiB (``MOST``).
     """
 
     def __init__(self, most: int | None = None) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.engine.random import generator, key
 from throughtime.network import Batch
+from throughtime.tables.pieces import spans
+from throughtime.tables.spill import Spill
 from throughtime.training.streams import Chunk
 
 ALIKE = 16
@@ -84,7 +86,9 @@ class Batches:
         rest = np.zeros(0, np.int64)
         for epoch in count():
             draws = generator(key(seed, "order", epoch))
-            order = np.concatenate([rest, draws.permutation(len(self.lengths))])
+            order = Spill().empty(len(rest) + len(self.lengths), np.int64)
+            order[: len(rest)] = rest
+            draws.shuffle(_counted(order[len(rest) :]))
             whole = len(order) - len(order) % self.rows
             order, rest = order[:whole], order[whole:]
             for start in range(0, whole, ALIKE * self.rows):
@@ -97,3 +101,10 @@ class Batches:
         lengths = np.where(rows < 0, 0, self.lengths[rows])
         steps = min(steps_for(int(lengths.max())), self.longest)
         return Chunk(self.make(rows, steps), np.ones(len(rows), bool), int(lengths.sum()))
+
+
+def _counted(numbers: Array) -> Array:
+    """An array that is filled with 0, 1, 2, ..."""
+    for rows in spans(len(numbers)):
+        numbers[rows] = np.arange(rows.start, rows.stop)
+    return numbers

@@ -1,0 +1,97 @@
+"""Many arrays of like kind, one behind another in few large ones; and sequences that are made as they are asked for."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from array import array as numbers
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from throughtime.engine.protocol import Array
+from throughtime.tables.spill import Spill
+
+ROWS = 1 << 18
+"""So many rows of a column are looked at together."""
+
+SMALLEST, LARGEST = 1 << 12, 1 << 24
+"""Bytes of the array that the first pieces share, and of those that later ones do."""
+
+One = TypeVar("One", covariant=True)
+
+
+def spans(length: int, size: int | None = None) -> Iterator[slice]:
+    """All rows, some at a time: ``size``, or :data:`ROWS`."""
+    step = ROWS if size is None else size
+    return (slice(start, min(start + step, length)) for start in range(0, length, step))
+
+
+class Made(Sequence[One]):
+    """A sequence whose elements are made anew whenever they are asked for, so that none of them takes room.
+
+    Copies and pickles of it are lists.
+    """
+
+    @abstractmethod
+    def made(self, number: int) -> One:
+        """The element of a number, from 0 on."""
+
+    @overload
+    def __getitem__(self, place: int) -> One: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[One]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self.made(number) for number in range(*place.indices(len(self)))]
+        length = len(self)
+        number = int(place) + (length if place < 0 else 0)
+        if not 0 <= number < length:
+            raise IndexError(f"element {place} of {length}")
+        return self.made(number)
+
+    def __iter__(self) -> Iterator[One]:
+        return map(self.made, range(len(self)))
+
+    def __reduce__(self) -> Any:
+        return list, ([*self],)
+
+
+class Pieces(Made[Array]):
+    """Arrays that differ in their lengths alone; each takes 24 bytes besides its own.
+
+    Parameters
+    ----------
+    spill : Spill
+        Where they are kept.
+    """
+
+    def __init__(self, spill: Spill) -> None:
+        self._spill = spill
+        self._shared: list[Array] = []
+        self._where = numbers("q")  # of each which of the shared arrays, from where, to where
+        self._end = 0
+
+    def add(self, array: Array) -> None:
+        """A copy of one more."""
+        if not self._shared or self._end + len(array) > len(self._shared[-1]):
+            self._begin(array)
+        start, self._end = self._end, self._end + len(array)
+        self._shared[-1][start : self._end] = array
+        self._where.extend((len(self._shared) - 1, start, self._end))
+
+    def _begin(self, array: Array) -> None:
+        """Room for this one and those behind it."""
+        row = max(1, array.itemsize * int(np.prod(array.shape[1:])))
+        usual = min(max(SMALLEST // row, 2 * len(self._shared[-1]) if self._shared else 0), LARGEST // row)
+        self._shared.append(self._spill.empty((max(len(array), usual), *array.shape[1:]), array.dtype))
+        self._end = 0
+
+    def made(self, number: int) -> Array:
+        where, place = self._where, 3 * number
+        return self._shared[where[place]][where[place + 1] : where[place + 2]]
+
+    def __len__(self) -> int:
+        return len(self._where) // 3
