@@ -25,6 +25,7 @@ from throughtime.cli.base import (
 )
 from throughtime.errors import ParameterError
 from throughtime.tables import Cells, Spill
+from throughtime.tables.pieces import blocks
 
 Columns = Mapping[str, Any]
 
@@ -67,7 +68,7 @@ def predict(
     if to is not None:
         check_table(to)
         check_apart([to], [data, model])
-    given, answers, said = PREDICTORS[kind](found, data, encoding)
+    given, answers, said = PREDICTORS[kind](found, data, encoding, quiet)
     if said and not quiet:
         complain(said)
     rows = rows_of(answers)
@@ -92,31 +93,35 @@ def beside(given: Columns, answers: Columns) -> Columns:
     return found
 
 
-def _forecast(model: Any, data: Path, encoding: str) -> Found:
-    from throughtime.tables.reading import read_table
+def _forecast(model: Any, data: Path, encoding: str, quiet: bool) -> Found:
+    from throughtime.cli.tables import bar
+    from throughtime.tables import read_table
 
     fitted = model.fitted_
     as_text = [fact.name for fact in fitted.features.facts if fact.categories]
     if any(isinstance(name, str) for name in fitted.names):
         as_text.append(fitted.roles.series)
-    table = read_table(data, encoding, as_text)
+    with bar(data, shown=not quiet) as tell:
+        table = read_table(data, encoding, as_text, tell)
     with data_of(data):
         return Found({}, model.predict(table))
 
 
-def _classify(model: Any, data: Path, encoding: str) -> Found:
+def _classify(model: Any, data: Path, encoding: str, quiet: bool) -> Found:
     """The label and the probability of each, or the value; of several labels or values a column each.
 
     Rows with an empty text have empty answers.
     """
     from throughtime.cli.sequences import are_there, sequences_of
+    from throughtime.cli.tables import bar
     from throughtime.tables.reading import read_cells, typed
 
     names = model.fitted_.names
     if names is None:
         raise ParameterError("the model was not made from a table; apply it in Python, with throughtime.load")
     text = model.fitted_.columns is None
-    cells = read_cells(data, encoding)
+    with bar(data, shown=not quiet) as tell:
+        cells = read_cells(data, encoding, tell)
     with data_of(data):
         columns = typed(cells, names if text else ())
         there = are_there(columns, names[0]) if text else np.array([True])
@@ -140,10 +145,8 @@ def _answers(model: Any, sequences: Any) -> Columns:
 
 def _those(column: Any, there: Any) -> Cells:
     """The cells that are there."""
-    from throughtime.cli.sequences import blocks_of
-
     found, these = Cells(Spill()), iter(there.tolist())
-    for cells in blocks_of(column):
+    for cells in blocks(column):
         found.add([*itertools.compress(cells, these)])
     return found
 
@@ -161,7 +164,7 @@ def _by_column(name: str, found: Any) -> dict[str, Any]:
     return {f"{name}_{place}": found[:, place] for place in range(found.shape[1])}
 
 
-def _tag(model: Any, data: Path, encoding: str) -> Found:
+def _tag(model: Any, data: Path, encoding: str, quiet: bool) -> Found:
     """A row for each token: its sentence, counted from 1, the token and its tag."""
     from throughtime.cli.conll import read_conll
 
@@ -175,7 +178,7 @@ def _tag(model: Any, data: Path, encoding: str) -> Found:
     return Found({}, answers)
 
 
-PREDICTORS: dict[str, Callable[[Any, Path, str], Found]] = {
+PREDICTORS: dict[str, Callable[[Any, Path, str, bool], Found]] = {
     "Forecaster": _forecast,
     "SequenceClassifier": _classify,
     "SequenceRegressor": _classify,

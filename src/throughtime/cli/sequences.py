@@ -30,10 +30,13 @@ from throughtime.cli.base import (
     data_of,
 )
 from throughtime.cli.options import with_options
+from throughtime.cli.tables import bar
 from throughtime.cli.training import CheckpointEvery, Job, SaveError, learn, the_one
 from throughtime.errors import DataError, ParameterError, known, short
 from throughtime.parameters import CLASSIFIER, TAGGER
 from throughtime.tables import Cells, Spill
+from throughtime.tables.pieces import blocks, spans
+from throughtime.tables.reading import read_table
 
 if TYPE_CHECKING:
     from throughtime.sequences import SequenceClassifier, SequenceTagger
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Any]
 
 AT_ONCE = 1 << 14
-"""Cells that are looked at together, where there are more."""
+"""Rows that are put together at once."""
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
@@ -76,8 +79,8 @@ def classify(
     parameters["cell"] = cell_of(parameters["cell"])
     model = SequenceClassifier(**parameters, class_weight=class_weight, verbose=0 if quiet else 1)
     model.check()
-    lesson = names, _, labels = _lesson(data, encoding, label, text)
-    scored = None if test is None else _lesson(test, encoding, label, text, names, labels)
+    lesson = names, _, labels = _lesson(data, encoding, label, text, shown=not quiet)
+    scored = None if test is None else _lesson(test, encoding, label, text, names, labels, shown=not quiet)
     options = {"encoding": encoding, "label": label, "text": text}
     given = job_of_classify(model, [str(data)], options, lesson)
     learn(model, output, given, every=checkpoint_every, on_error=save_error)
@@ -149,7 +152,7 @@ def job_of_classify(model: SequenceClassifier, data: list[str], options: dict[st
     ``options`` are the encoding, and the columns of the label and the text.
     """
     path = the_one(data)
-    names, sequences, labels = lesson or _lesson(path, **options)
+    names, sequences, labels = lesson or _lesson(path, **options, shown=bool(model.verbose))
 
     def fit(resume: Resume | None) -> None:
         with data_of(path):
@@ -183,8 +186,7 @@ def _labels_in_words(model: SequenceClassifier | SequenceTagger) -> str:
 
 def _each(labels: Any) -> Iterator[Any]:
     """The labels of an array, one by one."""
-    blocks = (labels[start : start + AT_ONCE].tolist() for start in range(0, len(labels), AT_ONCE))
-    return itertools.chain.from_iterable(blocks)
+    return itertools.chain.from_iterable(some.tolist() for some in blocks(labels))
 
 
 def _first(names: Sequence[Any]) -> str:
@@ -204,15 +206,21 @@ def _warnings_of(path: Path) -> Iterator[None]:
 
 
 def _lesson(
-    path: Path, encoding: str, label: str, text: str | None, names: list[str] | None = None, learned: Any = None
+    path: Path,
+    encoding: str,
+    label: str,
+    text: str | None,
+    names: list[str] | None = None,
+    learned: Any = None,
+    *,
+    shown: bool = True,
 ) -> tuple[list[str], Any, Any]:
     """The columns that are read, the sequences in them, and their labels.
 
     ``names`` and ``learned`` are the columns and labels of what was learned, where this is scored.
     """
-    from throughtime.tables.reading import read_table
-
-    table = read_table(path, encoding, as_text=[label, text])
+    with bar(path, shown=shown) as tell:
+        table = read_table(path, encoding, [label, text], tell)
     with data_of(path):
         labels = labels_of(table, label, learned)
         if names is None:
@@ -237,8 +245,8 @@ def labels_of(table: Columns, label: str, learned: Any = None) -> Any:
         raise DataError(f"column {label!r}, row {other + 1}: {value!r} is no whole number, as all labels learned are")
     text = other is not None if learned is None else learned.dtype.kind != "i"
     room = Spill()
-    blocks = map(np.array, values.blocks())
-    return room.joined([room.keep(some if text else some.astype(np.int64)) for some in blocks])
+    arrays = map(np.array, values.blocks())
+    return room.joined([room.keep(some if text else some.astype(np.int64)) for some in arrays])
 
 
 def check_several(answers: Iterable[str], where: str, what: str) -> None:
@@ -263,7 +271,7 @@ def texts_of(table: Columns, name: str, what: str) -> Cells:
             "without one"
         )
     found = Cells(Spill(), typed=True)
-    for cells in blocks_of(column_of(table, name)):
+    for cells in blocks(column_of(table, name)):
         found.add([str(cell) for cell in cells])
     return found
 
@@ -297,9 +305,9 @@ def sequences_of(table: Columns, names: list[str], *, text: bool) -> Any:
     room = Spill()
     columns = [_kept(table, name, room) for name in names]
     found = room.empty((len(columns[0]), len(columns)), np.float64)
-    for start in range(0, len(found), AT_ONCE):
+    for rows in spans(len(found), AT_ONCE):
         for place, column in enumerate(columns):
-            found[start : start + AT_ONCE, place] = column[start : start + AT_ONCE]
+            found[rows, place] = column[rows]
     return found
 
 
@@ -332,13 +340,6 @@ def numbers_of(table: Columns, name: str) -> Any:
 def _of_all(missing: Any) -> str:
     """How many rows lack something, where it is not the one that was named alone."""
     return f" (so it is in {len(missing):,} rows)" if len(missing) > 1 else ""
-
-
-def blocks_of(column: Any) -> Iterator[Sequence[Any]]:
-    """The cells of a column, some at a time."""
-    if isinstance(column, Cells):
-        return column.blocks()
-    return (column[start : start + AT_ONCE] for start in range(0, len(column), AT_ONCE))
 
 
 def column_of(table: Columns, name: str) -> Any:

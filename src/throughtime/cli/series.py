@@ -137,9 +137,11 @@ def job(model: Forecaster, data: list[str], options: dict[str, Any], panel: Pane
 
 
 def _panel(model: Forecaster, path: Path, encoding: str) -> Panel:
-    from throughtime.tables.reading import read_table
+    from throughtime.cli.tables import bar
+    from throughtime.tables import read_table
 
-    table = read_table(path, encoding, as_text=[model.series])
+    with bar(path, shown=bool(model.verbose)) as tell:
+        table = read_table(path, encoding, [model.series], tell)
     with data_of(path):
         return model.read(table)
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ import numpy as np
 from throughtime.errors import OutputError, known
 from throughtime.files import check_output, write_atomically
 from throughtime.tables.reading import WORKBOOKS, kind_of, pyarrow_parquet
+from throughtime.tables.spill import MOST
+from throughtime.training.progress import reading
+
+
+def bar(path: Path, *, shown: bool) -> AbstractContextManager[Callable[[int], None]]:
+    """A bar for the reading of a file, where it is large; what it gives is to be told how many bytes were read."""
+    size = path.stat().st_size if path.exists() else 0
+    return reading(path.name, size, shown and size > MOST)
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
+from throughtime.tables import pieces
 from throughtime.tables.cells import Cells
 from throughtime.tables.pieces import spans
 from throughtime.tables.spill import Spill
@@ -23,10 +24,7 @@ def kind_of(column: Any) -> str:
 
 def blocks(column: Any) -> Iterator[Array | list[Any]]:
     """All rows of a column, some at a time."""
-    if isinstance(column, Cells):
-        return column.blocks()
-    array = np.asarray(column)
-    return (array[rows] for rows in spans(len(array)))
+    return pieces.blocks(column if isinstance(column, Cells) else np.asarray(column))
 
 
 def as_list(block: Array | list[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from throughtime.engine.protocol import Array
+from throughtime.tables.cells import Cells
 from throughtime.tables.spill import Spill
 
 ROWS = 1 << 18
@@ -25,6 +26,11 @@ def spans(length: int, size: int | None = None) -> Iterator[slice]:
     """All rows, some at a time: ``size``, or :data:`ROWS`."""
     step = ROWS if size is None else size
     return (slice(start, min(start + step, length)) for start in range(0, length, step))
+
+
+def blocks(column: Any) -> Iterator[Any]:
+    """All rows of a column, some at a time: parts of what it is, lists of :class:`Cells`."""
+    return column.blocks() if isinstance(column, Cells) else (column[rows] for rows in spans(len(column)))
 
 
 class Made(Sequence[One]):

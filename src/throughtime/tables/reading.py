@@ -17,6 +17,7 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, MissingPackage, known
 from throughtime.tables.cells import Cells
+from throughtime.tables.pieces import blocks
 from throughtime.tables.spill import Spill
 
 Columns = dict[str, Any]
@@ -258,18 +259,18 @@ def _read_parquet(path: Path, tell: Tell) -> Columns:
             fields = list(file.schema_arrow)
             texts = {field.name: Cells(spill, typed=True) for field in fields if _is_text(field.type)}
             arrays: dict[str, list[Array]] = {field.name: [] for field in fields if field.name not in texts}
+            size, total = path.stat().st_size, file.metadata.num_rows
             for batch in file.iter_batches(ROWS):
                 for field, column in zip(fields, batch.columns, strict=True):
                     if field.name in texts:
                         texts[field.name].add(column.to_pylist())
                     else:
                         arrays[field.name].append(_kept(column.to_numpy(zero_copy_only=False), spill))
-                tell(batch.nbytes)
+                tell(size * batch.num_rows // total)
             names = [field.name for field in fields]
-            rows = file.metadata.num_rows
     except (OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} is no Parquet file: {error}") from None
-    if not rows:
+    if not total:
         raise DataError(f"{str(path)!r} has no rows")
     found = {name: _text(cells, spill) for name, cells in texts.items()}
     found |= {name: _joined(blocks, spill) for name, blocks in arrays.items()}
@@ -299,7 +300,7 @@ def _joined(arrays: list[Array], spill: Spill) -> Array:
 def _numbers(cells: Any, spill: Spill) -> Any:
     """Numbers, where all cells are or are missing; else the cells."""
     found = []
-    for block in _blocks_of(cells):
+    for block in blocks(cells):
         if not {bool, list, dict}.isdisjoint(map(type, block)):
             return cells
         try:
@@ -338,10 +339,6 @@ def _texts(cells: Any) -> Any:
     for block in cells.blocks():
         found.add([text(cell) for cell in block])
     return found
-
-
-def _blocks_of(cells: Any) -> Iterator[Sequence[Any]]:
-    return cells.blocks() if isinstance(cells, Cells) else iter([cells])
 
 
 ENDINGS = {
