@@ -19,6 +19,9 @@ from throughtime.tables import Spill
 AT_ONCE = 1 << 20
 """Numbers that are looked at together, where there are more."""
 
+OBJECTS_AT_ONCE = 1 << 14
+"""The same of objects, which take more room."""
+
 MOST_SORTED = 64 << 20
 """Bytes of rows that are put in order by what they hold; more are by digests of it."""
 
@@ -58,7 +61,7 @@ class Rows:
             lengths.append(len(sequence))
             some.append(sequence)
             size += sequence.size
-            if size >= AT_ONCE:
+            if size >= AT_ONCE or len(some) == OBJECTS_AT_ONCE:
                 pieces.append(room.keep(_narrow(np.concatenate(some))))
                 some, size = [], 0
         if some:

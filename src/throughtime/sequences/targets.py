@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
 from throughtime.sequences.inputs import as_array, as_list, numbers
-from throughtime.sequences.rows import slices
+from throughtime.sequences.rows import OBJECTS_AT_ONCE, slices
 from throughtime.tables import Cells, Spill
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
@@ -81,10 +81,7 @@ class Labels(Answers):
     def ids(self, labels: Array) -> Array:
         """The numbers of the classes of labels ``[N]``; K for a label that was never seen."""
         places = {label: place for place, label in enumerate(self.classes.tolist())}
-        found = np.empty(len(labels), np.int32)
-        for part in slices(labels):
-            found[part] = [places.get(label, self.size) for label in labels[part].tolist()]
-        return found
+        return np.fromiter((places.get(label, self.size) for label in _each(labels)), np.int32, len(labels))
 
     def targets(self, answers: Array) -> Array:
         return answers.astype(np.int64)
@@ -257,7 +254,7 @@ def classes_of(labels: Array) -> Array:
     DataError
         If there is one only.
     """
-    different = {label for part in slices(labels) for label in labels[part].tolist()}
+    different = set(_each(labels))
     try:
         order = sorted(different)
     except TypeError:
@@ -265,6 +262,12 @@ def classes_of(labels: Array) -> Array:
     if len(order) < 2:
         raise DataError(f"y holds one class only, {short(order[0])}; at least two classes are needed")
     return _filled(order, labels.dtype)
+
+
+def _each(labels: Array) -> Iterator[Any]:
+    """Labels ``[N]`` as objects of Python, of which there are few at once."""
+    for start in range(0, len(labels), OBJECTS_AT_ONCE):
+        yield from labels[start : start + OBJECTS_AT_ONCE].tolist()
 
 
 def _as_array(y: Any) -> Array:
@@ -355,7 +358,7 @@ def _zeros_and_ones(labels: Array, bounds: Array | None) -> Array:
 def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
     """Warns of labels ``[N]``, each of a ``what`` (such as a row), that are none of the classes learned."""
     seen = set(classes.tolist())
-    unseen = Counter(label for part in slices(labels) for label in labels[part].tolist() if label not in seen)
+    unseen = Counter(label for label in _each(labels) if label not in seen)
     if unseen:
         shown = ", ".join([*map(short, list(unseen)[:5]), *(["..."] if len(unseen) > 5 else [])])
         where = how_many(unseen.total(), what)
