@@ -22,8 +22,14 @@ ARRAY = np.arange(24.0).reshape(4, 6)
         (b"ab", "bytes", b"ab"),
         ("ä", "str", "ä".encode()),
         (None, "NoneType", b"None"),
+        (np.array(["a", "ä'"]), "ndarray", "['a', \"ä'\"]".encode()),
+        (np.array([["a", 1], [None, 2.5]], object), "ndarray", b"[['a', 1], [None, 2.5]]"),
+        (np.zeros(0, "U3"), "ndarray", b"[]"),
+        (np.array("a"), "ndarray", b"'a'"),
     ],
 )
-def test_it_is_of_kind_size_and_bytes(part, kind, data):
+@pytest.mark.parametrize("at_once", [1, 1 << 14])
+def test_it_is_of_kind_size_and_bytes(monkeypatch, part, kind, data, at_once):
+    monkeypatch.setattr("throughtime.fingerprint.AT_ONCE", at_once)
     whole = f"{kind}:{len(data)}:".encode() + data
     assert fingerprint([part]) == hashlib.blake2b(whole, digest_size=16).hexdigest()
