@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -14,7 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from throughtime.cli.base import Terminated, complain
+from throughtime.cli import signals
+from throughtime.cli.base import complain
 from throughtime.errors import NonFiniteLoss, OutputError, ParameterError
 from throughtime.training import Callback, ModelCheckpoint, Resume, Training
 from throughtime.training.history import steps_in_words
@@ -83,10 +81,9 @@ def learn(
     notes = {"command": {"name": job.command, "options": dict(job.options)}}
     read = [name if name == "-" else str(Path(name).resolve()) for name in job.data]
     checkpoint = ModelCheckpoint(path, every, on_error=on_error, notes=notes, meanwhile={"data": read})
-    checkpoint.lock.acquire()
     before = model.callbacks
     model.set_params(callbacks=[_Naming(model, job.columns), checkpoint, *before])
-    with interruptible(model, checkpoint):
+    with interruptible(model, checkpoint), checkpoint.lock:
         try:
             job.fit(resume)
         except NonFiniteLoss:
@@ -99,7 +96,6 @@ def learn(
                 complain(_saved(checkpoint, run, ["DATA"] if "-" in job.data else []))
             raise
         finally:
-            checkpoint.lock.release()
             model.set_params(callbacks=before)
 
 
@@ -132,24 +128,16 @@ def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
     """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, leave)
-        signal.signal(signal.SIGTERM, leave)
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        signals.listen(leave)
+        error = signals.exception(number)
         run: Training | None = vars(model).get("training_")
         if run is None or run.ended:
             raise error
         run.interrupt(error)
 
     def leave(number: int, frame: FrameType | None) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\x1b[?25h\n")  # a bar hides the cursor
-            sys.stderr.flush()
         checkpoint.lock.abandon()
-        os._exit(128 + number)
+        signals.leave(number)
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals.handled(handle):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
