@@ -82,7 +82,7 @@ def check_output(path: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes the whole file or leaves what was there: a temporary name, flushed to disk, then renamed.
+    """Writes the whole file or leaves what was there: a temporary name, flushed to disk, then renamed for good.
 
     Raises
     ------
@@ -97,11 +97,22 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise OutputError(f"{str(path)!r} could not be written ({len(data):,} bytes): {error.strerror}") from error
     finally:  # after a failure or an interruption; renamed, it is gone already
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Lets a new name outlive a power cut, where the system can flush a folder; the file is there anyway."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 class OutputLock:
@@ -127,6 +138,11 @@ class OutputLock:
 
     def __exit__(self, *error: object) -> None:
         self.release()
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held, by this process."""
+        return self._lock is not None and self._pid == os.getpid()
 
     def acquire(self) -> None:
         """Takes the lock and clears away what a killed process may have left; or holds it once more.
@@ -159,7 +175,7 @@ class OutputLock:
     def release(self) -> None:
         """Gives the lock back, if it is held and has been released as often as it was acquired."""
         self._times -= 1
-        if self._lock is not None and self._times <= 0 and self._pid == os.getpid():
+        if self.held and self._times <= 0:
             with contextlib.suppress(OSError):  # Windows keeps a file that is open
                 Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
@@ -167,7 +183,7 @@ class OutputLock:
 
     def abandon(self) -> None:
         """Leaves nothing behind where this process, which holds it, ends at once."""
-        if self._lock is not None and self._pid == os.getpid():
+        if self.held:
             self._clear_away()
             self._times = 0
             self.release()

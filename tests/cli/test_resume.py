@@ -212,11 +212,22 @@ def test_a_full_disk_ends_the_training_where_that_is_asked_for(folder, largest):
     process = Process(folder, *TRAIN, "--checkpoint-every", "80", "--save-error", "stop", largest=largest)
     code, lines = process.end()
     assert code == 2
+    assert lines[-3] == "what was saved before is whole; `throughtime resume m` goes on from there"
     assert re.fullmatch(r"OutputError: '.*/m' could not be written \([\d,]+ bytes\): File too large", lines[-2])
     assert models(folder) == ["m"]
     assert load(folder / "m").history_.loss == []
     assert run(folder, "resume", "m", "-q").returncode == 0
     assert (folder / "m").read_bytes() == whole(folder, TRAIN)
+
+
+def test_answers_on_a_full_disk_leave_those_of_before(folder):
+    assert run(folder, *COMMANDS["tag"][:-1], "2", "-q").returncode == 0
+    (folder / "to.csv").write_text("old", encoding="utf-8")
+    code, lines = Process(folder, "predict", "m", "sentences.txt", "--to", "to.csv", largest=100).end()
+    assert code == 2
+    assert re.fullmatch(r"OutputError: '.*/to.csv' could not be written \([\d,]+ bytes\): File too large", lines[-2])
+    assert (folder / "to.csv").read_bytes() == b"old"
+    assert models(folder) == ["m"]
 
 
 # ---------------------------------------------------------------------- what resume is given

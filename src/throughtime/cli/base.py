@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +57,9 @@ OwnCells = Annotated[
 FOREIGN = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras", ".onnx", ".npz")
 """Endings of what a model file is not."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What an error is called where there is no room."""
+
 _state = {"debug": False}
 
 
@@ -86,6 +91,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 def _carry_out(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
     try:
         function(**arguments)
+        sys.stdout.flush()
     except typer.Exit:
         raise
     except KeyboardInterrupt as error:
@@ -98,6 +104,9 @@ def _carry_out(function: Callable[..., Any], arguments: Mapping[str, Any]) -> No
     except Exception as error:
         if _state["debug"]:
             raise
+        if isinstance(error, OSError) and error.errno in FULL:  # of standard output; all else is told as OutputError
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (it takes its place to the end)
+            error = OutputError(f"the answer could not be written: {error.strerror}; make room for it")
         if isinstance(error, ThroughtimeError):
             complain(f"{type(error).__name__}: {error}")
             raise typer.Exit(error.exit_code) from None

@@ -87,27 +87,43 @@ def learn(
         try:
             job.fit(resume)
         except NonFiniteLoss:
-            model.save(path, notes=notes)
-            complain(f"the last good weights are in {path}")
+            complain(_kept(model, path, notes))
+            raise
+        except OutputError:
+            if checkpoint.saved:
+                complain(f"what was saved before is whole; {_way_on(path, job)}")
             raise
         except KeyboardInterrupt:
             run: Training | None = vars(model).get("training_")
             if run is not None and run.between_steps and not checkpoint.done:
-                complain(_saved(checkpoint, run, ["DATA"] if "-" in job.data else []))
+                complain(_saved(checkpoint, run, _way_on(path, job)))
             raise
         finally:
             model.set_params(callbacks=before)
 
 
-def _saved(checkpoint: ModelCheckpoint, run: Training, more: Sequence[str]) -> str:
-    """Saves a training that was interrupted; returns how it goes on."""
-    command = shlex.join(["throughtime", "resume", str(checkpoint.path)])
-    on = f"`{' '.join([command, *more])}` goes on from there"
+def _way_on(path: Path, job: Job) -> str:
+    """How a training in a file is gone on with; data from standard input have to be given once more."""
+    command = shlex.join(["throughtime", "resume", str(path)])
+    return f"`{command}{' DATA' if '-' in job.data else ''}` goes on from there"
+
+
+def _saved(checkpoint: ModelCheckpoint, run: Training, on: str) -> str:
+    """Saves a training that was interrupted; returns what came of it, and how it goes on."""
     try:
         checkpoint.save(run)
     except OutputError as error:
-        return f"{error}; what was saved before is whole, and {on}"
+        return f"{error}; what was saved before is whole{', and ' + on if checkpoint.saved else ''}"
     return f"saved after {steps_in_words(run.step)}; {on}"
+
+
+def _kept(model: Any, path: Path, notes: Mapping[str, Any]) -> str:
+    """Saves the last good weights of a training that blew up; returns what came of it."""
+    try:
+        model.save(path, notes=notes)
+    except OutputError as error:
+        return f"{error}; what was saved before is whole"
+    return f"the last good weights are in {path}"
 
 
 def the_one(data: Sequence[str]) -> Path:

@@ -59,7 +59,10 @@ def note(key: str, make: Callable[[], Any]) -> Any:
         return json.loads(path.read_bytes())
     data = json.dumps(make()).encode()
     with _alone(path.parent):
-        write_atomically(path, data)
+        try:
+            write_atomically(path, data)
+        except OutputError as error:
+            raise _unkept(path.parent, error.__cause__) from error
     return json.loads(data)
 
 
@@ -166,8 +169,9 @@ def _alone(place: Path) -> Iterator[None]:
         yield
 
 
-def _unkept(place: Path, error: OSError) -> OutputError:
+def _unkept(place: Path, error: BaseException | None) -> OutputError:
+    why = error.strerror if isinstance(error, OSError) else error
     return OutputError(
-        f"the text is large, and its symbols cannot be kept in {str(place)!r}: {error.strerror}; let "
+        f"the text is large, and its symbols cannot be kept in {str(place)!r}: {why}; let "
         "THROUGHTIME_CACHE_DIR name a folder that has room for them"
     )
