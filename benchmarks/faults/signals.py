@@ -290,7 +290,7 @@ def is_whole(path: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--moments", type=int, default=6, help="of each command and signal")
+    parser.add_argument("--moments", type=int, default=5, help="of each command and signal")
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES], metavar="NAME")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the record goes")
     options = parser.parse_args()

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import SMALL
@@ -82,7 +83,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
 
 
 def test_a_full_disk_behind_standard_output_is_told(tmp_path):
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "throughtime", "cells"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     told = "OutputError: the answer could not be written: No space left on device; make room for it\n"

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import struct
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import OutputError
-from throughtime.files import cache_directory, write_atomically
+from throughtime.files import cache_directory, lock, write_atomically
 from throughtime.training import Corpus
 
 MOST_KEPT = 32 << 30
@@ -155,17 +154,7 @@ def _alone(place: Path) -> Iterator[None]:
     except OSError as error:
         raise _unkept(place, error) from error
     with file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                with contextlib.suppress(OSError):  # after ten seconds
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, wait=True)
         yield
 
 
