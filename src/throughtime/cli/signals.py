@@ -18,6 +18,14 @@ SHOW_CURSOR = "\x1b[?25h"
 """A bar hides it."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C came.
+
+    Of a class of its own: where a plain :class:`KeyboardInterrupt` has passed through ``exec``, as when a dataclass is
+    made, Python ends itself by the signal in the end, whoever has caught it.
+    """
+
+
 class Terminated(KeyboardInterrupt):
     """A SIGTERM came."""
 
@@ -35,14 +43,14 @@ def leave(number: int, frame: FrameType | None = None) -> NoReturn:
 
 
 def break_off(number: int, frame: FrameType | None = None) -> NoReturn:
-    """Raises :class:`KeyboardInterrupt`, or :class:`Terminated`; another one ends the process at once."""
+    """Raises :class:`Interrupted` or :class:`Terminated`; another one ends the process at once."""
     listen(leave)
     raise exception(number)
 
 
 def exception(number: int) -> KeyboardInterrupt:
     """What a signal raises."""
-    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+    return Terminated() if number == signal.SIGTERM else Interrupted()
 
 
 def number_of(error: KeyboardInterrupt) -> int:
