@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 LOWEST := numpy==2.0.* llvmlite==0.46.* safetensors==0.5.* threadpoolctl==3.5.*
 
-.PHONY: demo test test-oracles test-processors test-lowest lint format docs bench clean
+.PHONY: demo test test-oracles test-processors test-lowest lint format docs bench faults clean
 
 demo: $(VENV)/.installed
 	$(BIN)/throughtime demo
@@ -43,6 +43,12 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.bench
 	$(BIN)/throughtime bench --all --to benchmarks/results/bench.jsonl
+
+# Kills, signals, full disks, two trainings into one file, and blow-ups: half an hour.
+faults: $(VENV)/.installed
+	for script in kills signals full_disk two_processes blow_ups; do \
+		OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/faults/$$script.py || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) $(VENV)-lowest build dist out throughtime-demo src/*.egg-info

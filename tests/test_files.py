@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,25 @@ def test_it_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
     files.write_atomically(path, b"data")
     assert order[:2] == ["flushed", "renamed"]
     assert path.read_bytes() == b"data"
+
+
+def test_its_name_is_on_the_disk_when_it_has_it(path, monkeypatch):
+    """A file that was renamed has its old name after a power cut, unless its folder was flushed."""
+    flushed = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (flushed.append((os.fstat(number), path.exists())), fsync(number)))
+    files.write_atomically(path, b"data")
+    of_file, of_folder = flushed
+    assert (of_file[0].st_ino, of_file[1]) == (path.stat().st_ino, False)
+    assert (of_folder[0].st_ino, of_folder[1]) == (path.parent.stat().st_ino, True)
+
+
+def test_a_folder_that_cannot_be_flushed_loses_nothing(path, monkeypatch):
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (fail if stat.S_ISDIR(os.fstat(number).st_mode) else fsync)(number))
+    files.write_atomically(path, b"data")
+    assert path.read_bytes() == b"data"
+    assert list(path.parent.iterdir()) == [path]
 
 
 # ---------------------------------------------------------------------- files that are not believed

@@ -10,7 +10,6 @@ times each, at random moments; about every second one saves after each step, so 
 from __future__ import annotations
 
 import argparse
-import datetime
 import random
 import re
 import subprocess
@@ -21,12 +20,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+from told import RESULTS, add
+
 from throughtime import load
-from throughtime.benchmark import record
-from throughtime.benchmark.record import append, checkout, cpu, versions
 from throughtime.errors import ModelFileError
 
-RESULTS = Path(__file__).parents[1] / "results" / "faults.jsonl"
 PROGRAM = (sys.executable, "-m", "throughtime")
 MODEL = "killed.safetensors"
 TEXT = "to be or not to be, that is the question: whether it is nobler in the mind to suffer. " * 40
@@ -153,12 +152,9 @@ def main() -> None:
                 f"{total.kills} kills, {total.while_saving} of them in the midst of saving, {total.lost} files lost",
                 flush=True,
             )
-    commit, changed = checkout(Path(record.__file__).parent)
-    today = datetime.date.today().isoformat()
-    where = {"date": today, "commit": commit, "changed": changed, "cpu": cpu(), "versions": versions()}
     rows = [{**vars(one), "kills_per_run": dict(sorted(one.kills_per_run.items()))} for one in outcomes]
     settings = {"steps": options.steps, "most_kills": options.kills, "seed": options.seed}
-    append(options.to, where | {"benchmark": "kills", "settings": settings, "rows": rows})
+    add(options.to, "kills", settings, rows)
     if any(one.equal < one.runs or one.lost for one in outcomes):
         raise SystemExit("not all are equal")
 

@@ -82,7 +82,7 @@ def check_output(path: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes the whole file or leaves what was there: a temporary name, flushed to disk, then renamed.
+    """Writes the whole file or leaves what was there: a temporary name, flushed to disk, then renamed for good.
 
     Raises
     ------
@@ -97,11 +97,68 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise OutputError(f"{str(path)!r} could not be written ({len(data):,} bytes): {error.strerror}") from error
     finally:  # after a failure or an interruption; renamed, it is gone already
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Lets a new name outlive a power cut, where the system can flush a folder; the file is there anyway."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def lock(file: BinaryIO, *, wait: bool) -> bool:
+    """Locks an empty file against other processes until it is unlocked, or this process ends; whether that is done.
+
+    Where another process has locked it, ``wait`` says whether that one is waited for.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        while True:
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return True
+            except OSError:  # which waits for no more than ten seconds
+                if not wait:
+                    return False
+    import fcntl
+
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock(file: BinaryIO) -> None:
+    """Gives up the lock, also where a forked process has the file open, and closes it."""
+    with file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+
+
+def _taken(place: Path) -> BinaryIO | None:
+    """The file of this name, locked; None where another process has it."""
+    while True:
+        with contextlib.ExitStack() as closing:
+            file = closing.enter_context(place.open("ab"))
+            if not lock(file, wait=False):
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), place.stat()):
+                    closing.pop_all()
+                    return file  # else the one that had it took away its name
 
 
 class OutputLock:
@@ -113,13 +170,17 @@ class OutputLock:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._lock: BinaryIO | None = None
         self.path = Path(path)
-        self._lock: Any = None
         self._times = 0
         self._pid = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "_lock": None, "_times": 0, "_pid": 0}
+
+    def __del__(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -127,6 +188,11 @@ class OutputLock:
 
     def __exit__(self, *error: object) -> None:
         self.release()
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held, by this process."""
+        return self._lock is not None and self._pid == os.getpid()
 
     def acquire(self) -> None:
         """Takes the lock and clears away what a killed process may have left; or holds it once more.
@@ -136,38 +202,37 @@ class OutputLock:
         OutputError
             If another process has it, or the place cannot be written to.
         """
-        from filelock import FileLock, Timeout
-
         if self._pid != os.getpid():  # what a parent process holds is not this one's
+            self.__del__()
             self._lock, self._times, self._pid = None, 0, os.getpid()
         if self._lock is not None:
             self._times += 1
             return
         path = check_output(self.path).resolve()
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError(
-                f"{str(self.path)!r} is being written by another training; wait for its end, or choose another name"
-            ) from None
+            taken = _taken(path.with_name(f".{path.name}.lock"))
         except OSError as error:
             raise OutputError(f"{str(self.path)!r} could not be locked: {error.strerror}") from error
-        self._lock, self._times = lock, 1
+        if taken is None:
+            raise OutputError(
+                f"{str(self.path)!r} is being written by another training; wait for its end, or choose another name"
+            )
+        self._lock, self._times = taken, 1
         self._clear_away()
 
     def release(self) -> None:
         """Gives the lock back, if it is held and has been released as often as it was acquired."""
         self._times -= 1
-        if self._lock is not None and self._times <= 0 and self._pid == os.getpid():
+        if self.held and self._times <= 0:
+            assert self._lock is not None
             with contextlib.suppress(OSError):  # Windows keeps a file that is open
-                Path(self._lock.lock_file).unlink(missing_ok=True)
-            self._lock.release()
+                Path(self._lock.name).unlink(missing_ok=True)
+            unlock(self._lock)
             self._lock = None
 
     def abandon(self) -> None:
         """Leaves nothing behind where this process, which holds it, ends at once."""
-        if self._lock is not None and self._pid == os.getpid():
+        if self.held:
             self._clear_away()
             self._times = 0
             self.release()

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import resource
 
 import pytest
 from tests.benchmark.conftest import RECORD
@@ -71,3 +72,18 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path):
 
 def test_five_digits():
     assert [rounded(x) for x in (0.0012345678, 1.23456789, 123456.0)] == [0.0012346, 1.2346, 123460.0]
+
+
+def test_a_record_that_does_not_fit_leaves_the_others(tmp_path):
+    """Of the line that is too long some bytes fit."""
+    path = tmp_path / "records.jsonl"
+    append(path, {"format": 1})
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
+    try:
+        with pytest.raises(OutputError, match=r"records\.jsonl' could not be written: No space left on device$"):
+            append(path, {"format": 1, "rows": ["x" * 100]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before

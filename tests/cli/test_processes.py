@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import SMALL
@@ -79,6 +80,14 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
     assert process.stderr.read() == ""
     assert process.wait() == 0
     process.stderr.close()
+
+
+def test_a_full_disk_behind_standard_output_is_told(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "throughtime", "cells"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    told = "OutputError: the answer could not be written: No space left on device; make room for it\n"
+    assert (done.returncode, done.stderr) == (2, told)
 
 
 def test_the_demonstration_leaves_a_model_a_picture_and_samples(throughtime, tmp_path):

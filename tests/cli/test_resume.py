@@ -4,90 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import select
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from benchmarks.faults.terminal import CTRL_C, Process
 from tests.trained import TEXT, fitted
 
 from throughtime import files, load
 
-PATIENCE = 60.0
-"""Seconds after which a process that says nothing has failed."""
-
-IN_A_TERMINAL = """\
-import fcntl, os, resource, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-largest = int(sys.argv[1])
-if largest:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-os.execv(sys.executable, [sys.executable, "-m", "throughtime", *sys.argv[2:]])
-"""
-"""Makes the terminal its own, so that Ctrl-C reaches it, and lets no file get larger than so many bytes."""
-
-CTRL_C = b"\x03"
 BEGUN, BEGUN_LONG = rb"\b[1-9]\d*/200\b", rb"\b[1-9]\d*/100000\b"
 """As the bar shows it."""
-
-
-class Process:
-    """A command in a terminal."""
-
-    def __init__(self, folder, *arguments, largest=0, stdin=None):
-        self.terminal, theirs = pty.openpty()
-        self.said = b""
-        self.child = subprocess.Popen(
-            [sys.executable, "-c", IN_A_TERMINAL, str(largest), *map(str, arguments)] if stdin is None else
-            [sys.executable, "-m", "throughtime", *map(str, arguments)],
-            stdin=theirs if stdin is None else stdin,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=folder,
-            start_new_session=True,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "400", "LINES": "50"},
-        )  # fmt: skip
-        os.close(theirs)
-
-    def read(self):
-        """Whether there was more to read."""
-        ready, _, _ = select.select([self.terminal], [], [], PATIENCE)
-        assert ready, f"it is silent; it said {self.said!r}"
-        try:
-            more = os.read(self.terminal, 4096)
-        except OSError:  # Linux says so where the other side is closed
-            more = b""
-        self.said += more
-        return bool(more)
-
-    def until(self, pattern):
-        """Reads until this was said."""
-        while re.search(pattern, self.said) is None:
-            assert self.read(), f"it ended and said {self.said!r}"
-        return self
-
-    def seconds(self):
-        """How long it has computed."""
-        figures = Path(f"/proc/{self.child.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return int(figures[11]) / os.sysconf("SC_CLK_TCK")
-
-    def type(self, keys):
-        os.write(self.terminal, keys)
-        return self
-
-    def end(self):
-        """The exit code and the lines that were said, without what draws the bar."""
-        while self.read():
-            pass
-        os.close(self.terminal)
-        code = self.child.wait(PATIENCE)
-        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.said.decode("utf-8", "replace"))
-        return code, [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").split("\n")]
 
 
 NET = ["--hidden-size", "8", "--engine", "numpy", "--seed", "1", "--max-steps", "200"]
@@ -281,11 +212,22 @@ def test_a_full_disk_ends_the_training_where_that_is_asked_for(folder, largest):
     process = Process(folder, *TRAIN, "--checkpoint-every", "80", "--save-error", "stop", largest=largest)
     code, lines = process.end()
     assert code == 2
+    assert lines[-3] == "what was saved before is whole; `throughtime resume m` goes on from there"
     assert re.fullmatch(r"OutputError: '.*/m' could not be written \([\d,]+ bytes\): File too large", lines[-2])
     assert models(folder) == ["m"]
     assert load(folder / "m").history_.loss == []
     assert run(folder, "resume", "m", "-q").returncode == 0
     assert (folder / "m").read_bytes() == whole(folder, TRAIN)
+
+
+def test_answers_on_a_full_disk_leave_those_of_before(folder):
+    assert run(folder, *COMMANDS["tag"][:-1], "2", "-q").returncode == 0
+    (folder / "to.csv").write_text("old", encoding="utf-8")
+    code, lines = Process(folder, "predict", "m", "sentences.txt", "--to", "to.csv", largest=100).end()
+    assert code == 2
+    assert re.fullmatch(r"OutputError: '.*/to.csv' could not be written \([\d,]+ bytes\): File too large", lines[-2])
+    assert (folder / "to.csv").read_bytes() == b"old"
+    assert models(folder) == ["m"]
 
 
 # ---------------------------------------------------------------------- what resume is given

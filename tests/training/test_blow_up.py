@@ -1,12 +1,14 @@
 """What is a blow-up and what is a healthy curve, on curves made by hand and in trainings."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.sequences.material import X_RAGGED, Y_RAGGED
 
 from throughtime import SequenceClassifier, SequenceRegressor, load
+from throughtime.engine.random import generator, key
 from throughtime.errors import NonFiniteLoss
 from throughtime.network import Batch
 from throughtime.training import Drawn, History, Resume, Training
@@ -112,6 +114,31 @@ def test_a_slow_blow_up_with_clipped_gradients_is_recovered_from(rate):
     history = regressor(learning_rate=rate).fit(X_RAGGED, VALUES).history_
     assert history.rollback_steps
     assert np.mean(history.loss[-10:]) < 0.25 * history.worst
+
+
+@pytest.mark.parametrize("steps", [2, 66])
+def test_one_in_the_last_steps_is_recovered_from(steps):
+    """They are too few for ten losses in a row, or to come to a loss that is no number."""
+    history = regressor(learning_rate=10.0, max_steps=steps).fit(X_RAGGED, VALUES).history_
+    assert history.rollback_steps
+    assert history.loss[-1] < 2 * history.worst
+    assert len(history.loss) == steps
+
+
+def test_a_last_batch_that_is_far_too_bad_is_none():
+    """It is the fault of its data: others cost what they should."""
+
+    def make(rng):
+        size = 100 if rng.random() == odd else 1
+        return Batch(x=np.ones((4, 2, 1), np.float32), targets=np.full((1, 2, 1), size, np.float32))
+
+    model = regressor(max_steps=1).fit(X_RAGGED, VALUES)
+    plan = replace(model.training_.plan, max_steps=12, learning_rate=1e-3)
+    odd = generator(key(plan.seed, "batch", 11)).random()
+    training = Training(model.network_, model.training_.optimizer, plan, History(None))
+    training.run(Drawn(2, make))
+    assert training.history.loss[-1] > 2 * training.history.worst
+    assert training.history.rollback_steps == []
 
 
 def test_what_numbers_cost_at_first_is_that_of_the_first_ten_batches(tmp_path):

@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import re
+import stat
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -355,7 +356,8 @@ class Full:
         monkeypatch.setattr(files.os, "fsync", self)
 
     def __call__(self, number):
-        self.writings += 1
+        if not stat.S_ISDIR(files.os.fstat(number).st_mode):  # a folder has been flushed, then
+            self.writings += 1
         if self.writings in self.at:
             raise OSError(28, "No space left on device")
         self.fsync(number)
@@ -506,6 +508,43 @@ def test_a_failing_fit_leaves_no_lock(tmp_path):
     with pytest.raises(ValueError, match="by a callback"):
         small(callbacks=[checkpoint, Failing()]).fit(TEXT)
     small(callbacks=[ModelCheckpoint(tmp_path / "m")]).fit(TEXT)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+class AtTheEnd(Callback):
+    """Does something when ``fit`` is done, before the model is saved."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def on_fitted(self, model):
+        self.act()
+
+
+def test_no_other_training_gets_the_file_before_the_model_is_in_it(tmp_path):
+    def another():
+        with pytest.raises(OutputError, match="is being written by another training"):
+            files.OutputLock(tmp_path / "m").acquire()
+        tried.append(1)
+
+    tried = []
+    model = small(callbacks=[AtTheEnd(another), ModelCheckpoint(tmp_path / "m")]).fit(TEXT)
+    assert tried == [1]
+    assert steps_in(tmp_path / "m") == len(model.history_.loss)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_fit_that_is_broken_off_after_its_training_can_be_done_again(tmp_path):
+    def fail():
+        if left:
+            raise KeyboardInterrupt(left.pop())
+
+    left = ["while intervals are found"]
+    model = small(max_steps=2, callbacks=[AtTheEnd(fail), ModelCheckpoint(tmp_path / "m")])
+    with pytest.raises(KeyboardInterrupt, match="while intervals are found"):
+        model.fit(TEXT)
+    model.fit(TEXT)
+    assert steps_in(tmp_path / "m") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 

@@ -1,10 +1,12 @@
 """What is said while a training runs: on standard error, and safe for a terminal."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 from tests.trained import TEXT, small
 
+from throughtime.errors import NonFiniteLoss
 from throughtime.training import History, progress
 from throughtime.training.progress import Progress, clock, printable
 
@@ -110,7 +112,7 @@ def test_lines_come_now_and_then_only(capsys):
 def test_a_training_without_a_reason_to_stop_ends_in_silence(capsys):
     shown = Progress()
     shown.on_start(a_run(0))
-    shown.on_end(SimpleNamespace(stopped=None))
+    shown.on_end(SimpleNamespace(stopped=None, completed=True, halvings=0))
     assert capsys.readouterr().err == ""
 
 
@@ -130,3 +132,37 @@ def test_what_is_said_in_a_terminal_has_no_control_characters(terminal, said, mo
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     progress.say("a label called \x1b[2J")
     assert capsys.readouterr().err == said
+
+
+def test_a_sample_of_weights_that_are_of_no_use_is_due_again(capsys):
+    """The training has yet to find that it has blown up."""
+
+    def sample():
+        if left:
+            raise NonFiniteLoss(left.pop())
+        return "a sample"
+
+    left = ["the network's outputs are not finite numbers"]
+    shown = Progress(sample)
+    shown.on_start(a_run(0))
+    first, second = a_run(4), a_run(5)
+    first.stopped = second.stopped = None
+    shown.on_step(first)
+    assert shown.samples == []
+    shown.on_step(second)
+    assert shown.samples == [(5, "a sample")]
+    assert "--- after 5 steps" in capsys.readouterr().err
+
+
+def test_a_rate_that_was_too_high_is_told_with_one_that_was_not(capsys):
+    network = small(verbose=1, learning_rate=50.0, optimizer="sgd", clip_norm=None, max_steps=40)
+    history = network.fit(TEXT).history_
+    err = capsys.readouterr().err
+    rates = [50 * 0.5**times for times in range(len(history.rollback_steps) + 1)]
+    assert len(rates) > 1
+    for before, after in pairwise(rates):
+        assert f", with the learning rate halved from {before:.3g} to {after:.3g}\n" in err
+    last = f"{rates[-1]:.3g}"
+    assert (
+        f"the learning rate of 50 was too high, and {last} was not: begin with that one (learning_rate={last}," in err
+    )

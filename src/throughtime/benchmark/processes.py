@@ -41,6 +41,7 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the one that asks, which ends it
         )
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ rows                name, job, unit, multiplications, the peers that have such a
 from __future__ import annotations
 
 import datetime
+import errno
 import importlib.metadata
 import json
 import os
@@ -112,7 +113,7 @@ def load_average() -> float | None:
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds the record to the file as one line.
+    """Adds the record to the file as one line, or leaves it as it was.
 
     Raises
     ------
@@ -120,9 +121,13 @@ def append(path: Path, record: Mapping[str, Any]) -> None:
         If the file cannot be written to.
     """
     check_output(path)
+    line = (json.dumps(record, allow_nan=False) + "\n").encode()
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, allow_nan=False) + "\n")
+        with path.open("ab", buffering=0) as file:
+            before = file.tell()
+            if file.write(line) < len(line):
+                file.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise OutputError(f"{str(path)!r} could not be written: {error.strerror}") from error
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import importlib
 import json
-import signal
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from throughtime.cli.signals import break_off, handled, number_of
+from throughtime.cli.signals import told as told_of
 from throughtime.cli.terminal import shown
 from throughtime.errors import DataError, OutputError, ParameterError, ThroughtimeError
 
@@ -55,11 +57,10 @@ OwnCells = Annotated[
 FOREIGN = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras", ".onnx", ".npz")
 """Endings of what a model file is not."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What an error is called where there is no room."""
+
 _state = {"debug": False}
-
-
-class Terminated(KeyboardInterrupt):
-    """A SIGTERM came."""
 
 
 @app.callback(invoke_without_command=True)
@@ -81,36 +82,36 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapped(**arguments: Any) -> None:
-        before = signal.signal(signal.SIGTERM, _terminate)
-        try:
-            function(**arguments)
-        except typer.Exit:
-            raise
-        except KeyboardInterrupt as error:
-            terminated = isinstance(error, Terminated)
-            complain("terminated" if terminated else "interrupted")
-            raise typer.Exit(143 if terminated else 130) from None
-        except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-            sys.stderr.close()
-            raise typer.Exit(0) from None
-        except Exception as error:
-            if _state["debug"]:
-                raise
-            if isinstance(error, ThroughtimeError):
-                complain(f"{type(error).__name__}: {error}")
-                raise typer.Exit(error.exit_code) from None
-            complain(
-                f"unexpected {type(error).__name__}: {error}; `throughtime --debug ...` shows where, please report it"
-            )
-            raise typer.Exit(1) from None
-        finally:
-            signal.signal(signal.SIGTERM, before)
+        with handled(break_off):
+            _carry_out(function, arguments)
 
     return app.command()(wrapped)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _carry_out(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    try:
+        function(**arguments)
+        sys.stdout.flush()
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt as error:
+        number = number_of(error)
+        typer.echo(told_of(number), err=True, color=True)
+        raise typer.Exit(128 + number) from None
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+    except Exception as error:
+        if _state["debug"]:
+            raise
+        if isinstance(error, OSError) and error.errno in FULL:  # of standard output; all else is told as OutputError
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 (it takes its place to the end)
+            error = OutputError(f"the answer could not be written: {error.strerror}; make room for it")
+        if isinstance(error, ThroughtimeError):
+            complain(f"{type(error).__name__}: {error}")
+            raise typer.Exit(error.exit_code) from None
+        complain(f"unexpected {type(error).__name__}: {error}; `throughtime --debug ...` shows where, please report it")
+        raise typer.Exit(1) from None
 
 
 def check_apart(written: Sequence[Path | None], read: Sequence[Path | None]) -> None:

@@ -11,7 +11,7 @@ from throughtime.cli.base import print_json
 from throughtime.cli.report import training_report
 from throughtime.cli.training import Job, learn
 from throughtime.errors import OutputError
-from throughtime.files import check_output
+from throughtime.files import check_output, write_atomically
 from throughtime.inspection.plots import save_history
 from throughtime.text import TextGenerator
 from throughtime.training.history import steps_in_words
@@ -45,7 +45,7 @@ def run(folder: Path, minutes: float, seed: int, as_json: bool) -> None:
     learn(model, model_file, job(model, [], {}))
     save_history(model.history_, picture)
     shown = [f"--- after {steps_in_words(step)} ---\n{text}\n" for step, text in model.samples_]
-    samples.write_text("\n".join(shown), encoding="utf-8")
+    write_atomically(samples, "\n".join(shown).encode())
     if as_json:
         report = training_report(model, model_file)
         print_json(report | {"picture": str(picture), "samples": str(samples)})

@@ -221,8 +221,10 @@ def _draw(model: Any, path: Path) -> None:
     """A picture of each target of the first series."""
     from matplotlib.figure import Figure
 
+    from throughtime.inspection.plots import write_picture
+
     targets = model.fitted_.roles.target
     figure = Figure(figsize=(8, 3.2 * len(targets)), layout="constrained")
     for ax, column in zip(figure.subplots(len(targets), squeeze=False)[:, 0], targets, strict=True):
         model.plot(column=column, ax=ax)
-    figure.savefig(path, dpi=150)
+    write_picture(figure, path)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -14,7 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from throughtime.cli.base import Terminated, complain
+from throughtime.cli import signals
+from throughtime.cli.base import complain
 from throughtime.errors import NonFiniteLoss, OutputError, ParameterError
 from throughtime.training import Callback, ModelCheckpoint, Resume, Training
 from throughtime.training.history import steps_in_words
@@ -83,35 +81,49 @@ def learn(
     notes = {"command": {"name": job.command, "options": dict(job.options)}}
     read = [name if name == "-" else str(Path(name).resolve()) for name in job.data]
     checkpoint = ModelCheckpoint(path, every, on_error=on_error, notes=notes, meanwhile={"data": read})
-    checkpoint.lock.acquire()
     before = model.callbacks
     model.set_params(callbacks=[_Naming(model, job.columns), checkpoint, *before])
-    with interruptible(model, checkpoint):
+    with interruptible(model, checkpoint), checkpoint.lock:
         try:
             job.fit(resume)
         except NonFiniteLoss:
-            model.save(path, notes=notes)
-            complain(f"the last good weights are in {path}")
+            complain(_kept(model, path, notes))
+            raise
+        except OutputError:
+            if checkpoint.saved:
+                complain(f"what was saved before is whole; {_way_on(path, job)}")
             raise
         except KeyboardInterrupt:
             run: Training | None = vars(model).get("training_")
             if run is not None and run.between_steps and not checkpoint.done:
-                complain(_saved(checkpoint, run, ["DATA"] if "-" in job.data else []))
+                complain(_saved(checkpoint, run, _way_on(path, job)))
             raise
         finally:
-            checkpoint.lock.release()
             model.set_params(callbacks=before)
 
 
-def _saved(checkpoint: ModelCheckpoint, run: Training, more: Sequence[str]) -> str:
-    """Saves a training that was interrupted; returns how it goes on."""
-    command = shlex.join(["throughtime", "resume", str(checkpoint.path)])
-    on = f"`{' '.join([command, *more])}` goes on from there"
+def _way_on(path: Path, job: Job) -> str:
+    """How a training in a file is gone on with; data from standard input have to be given once more."""
+    command = shlex.join(["throughtime", "resume", str(path)])
+    return f"`{command}{' DATA' if '-' in job.data else ''}` goes on from there"
+
+
+def _saved(checkpoint: ModelCheckpoint, run: Training, on: str) -> str:
+    """Saves a training that was interrupted; returns what came of it, and how it goes on."""
     try:
         checkpoint.save(run)
     except OutputError as error:
-        return f"{error}; what was saved before is whole, and {on}"
+        return f"{error}; what was saved before is whole{', and ' + on if checkpoint.saved else ''}"
     return f"saved after {steps_in_words(run.step)}; {on}"
+
+
+def _kept(model: Any, path: Path, notes: Mapping[str, Any]) -> str:
+    """Saves the last good weights of a training that blew up; returns what came of it."""
+    try:
+        model.save(path, notes=notes)
+    except OutputError as error:
+        return f"{error}; what was saved before is whole"
+    return f"the last good weights are in {path}"
 
 
 def the_one(data: Sequence[str]) -> Path:
@@ -132,24 +144,16 @@ def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
     """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, leave)
-        signal.signal(signal.SIGTERM, leave)
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        signals.listen(leave)
+        error = signals.exception(number)
         run: Training | None = vars(model).get("training_")
         if run is None or run.ended:
             raise error
         run.interrupt(error)
 
     def leave(number: int, frame: FrameType | None) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\x1b[?25h\n")  # a bar hides the cursor
-            sys.stderr.flush()
         checkpoint.lock.abandon()
-        os._exit(128 + number)
+        signals.leave(number)
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals.handled(handle):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
+from throughtime.files import write_atomically
 from throughtime.training import History
 
 
@@ -43,9 +46,28 @@ def plot_history(history: History, ax: Any = None) -> Any:
 
 
 def save_history(history: History, path: Any) -> None:
-    """Writes the picture into a file, without a window or a display."""
+    """Writes the picture into a file, without a window or a display.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written to.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     plot_history(history, figure.subplots())
-    figure.savefig(path, dpi=150)
+    write_picture(figure, Path(path))
+
+
+def write_picture(figure: Any, path: Path) -> None:
+    """Writes a figure in the form that the ending names, or leaves what was there.
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written to.
+    """
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=150)
+    write_atomically(path, drawn.getvalue())

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import struct
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.errors import OutputError
-from throughtime.files import cache_directory, write_atomically
+from throughtime.files import cache_directory, lock, write_atomically
 from throughtime.training import Corpus
 
 MOST_KEPT = 32 << 30
@@ -59,7 +58,10 @@ def note(key: str, make: Callable[[], Any]) -> Any:
         return json.loads(path.read_bytes())
     data = json.dumps(make()).encode()
     with _alone(path.parent):
-        write_atomically(path, data)
+        try:
+            write_atomically(path, data)
+        except OutputError as error:
+            raise _unkept(path.parent, error.__cause__) from error
     return json.loads(data)
 
 
@@ -152,22 +154,13 @@ def _alone(place: Path) -> Iterator[None]:
     except OSError as error:
         raise _unkept(place, error) from error
     with file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                with contextlib.suppress(OSError):  # after ten seconds
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, wait=True)
         yield
 
 
-def _unkept(place: Path, error: OSError) -> OutputError:
+def _unkept(place: Path, error: BaseException | None) -> OutputError:
+    why = error.strerror if isinstance(error, OSError) else error
     return OutputError(
-        f"the text is large, and its symbols cannot be kept in {str(place)!r}: {error.strerror}; let "
+        f"the text is large, and its symbols cannot be kept in {str(place)!r}: {why}; let "
         "THROUGHTIME_CACHE_DIR name a folder that has room for them"
     )

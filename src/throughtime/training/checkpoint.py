@@ -294,7 +294,10 @@ class ModelCheckpoint(Callback):
         self.meanwhile = meanwhile or {}
         self.every_step = self.steps is not None and self.steps < SNAPSHOT_EVERY
         self.lock = files.OutputLock(path)
-        """Held from the first saving on, so that no other process trains into the file."""
+        """Held until ``fit`` is done, so that no other process trains into the file."""
+        self._holds = False
+        self.saved = False
+        """Whether the file is one of this training."""
         self.done = False
         """Whether the file has what ``fit`` came to."""
         self._last_step, self._last_time = 0, 0.0
@@ -309,10 +312,13 @@ class ModelCheckpoint(Callback):
         """
         self._last_step, self._last_time = run.step, time.monotonic()
         run.save(self.path, notes={**(self.notes or {}), **self.meanwhile})
+        self.saved = True
 
     def on_start(self, run: Training) -> None:
-        self.done = False
-        self.lock.acquire()
+        self.saved = self.done = False
+        if not (self._holds and self.lock.held):  # as one does whose last fit was broken off between its two ends
+            self.lock.acquire()
+            self._holds = True
         if run.step == 0 and Path(self.path).exists():  # an earlier model stays until there is something to lose
             self._last_step, self._last_time = 0, time.monotonic()
         else:
@@ -333,12 +339,20 @@ class ModelCheckpoint(Callback):
             say(f"{error}; the file that was there is whole, and the training goes on")
 
     def on_end(self, run: Training) -> None:
-        self.lock.release()
+        if not run.completed:
+            self._let_go()
 
     def on_fitted(self, model: Any) -> None:
-        with self.lock:
+        try:
             model.save(self.path, notes=self.notes)
-        self.done = True
+            self.saved = self.done = True
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._holds:
+            self._holds = False
+            self.lock.release()
 
 
 def interval(every: int | str) -> tuple[int | None, float]:

@@ -203,6 +203,9 @@ class Training:
             if self._interruption is not None:
                 raise self._interruption
             if self.step >= plan.max_steps or self.stopped:
+                trouble = self._judge_the_end(source)
+                if trouble is not None:
+                    continue
                 return
             if self.step % SNAPSHOT_EVERY == 0 and not (self.snapshots and self.snapshots[-1].step == self.step):
                 trouble = self._take_snapshot()
@@ -225,11 +228,24 @@ class Training:
 
     def _probe(self, source: Endless) -> None:
         """Notes what the weights cost that it begins with."""
-        self.history.beginning.clear()
+        # where one is not finite, the first step tells
+        self.history.beginning[:] = filter(math.isfinite, self._costs(source))
+
+    def _costs(self, source: Endless) -> Iterator[float]:
+        """What batches cost with the weights as they are, without dropout."""
         for chunk in islice(source.endless(self.plan.seed, self.step), blow_up.PROBED):
             loss, _ = self.network.loss(chunk.batch, restart(self._state, np.ones(source.rows, bool)))
-            if math.isfinite(loss):  # else the first step tells
-                self.history.beginning.append(loss)
+            yield loss
+
+    def _judge_the_end(self, source: Endless) -> str | None:
+        """Returns what is wrong where the last steps blew up, which may be too few for their losses to tell.
+
+        Where the last one was far too bad, batches tell whether it is the fault of the weights.
+        """
+        loss, far, known = self.history.loss, blow_up.FAR * self.history.worst, self.snapshots
+        if self.stopped or self._best or not known or known[0].step == self.step or loss[-1] <= far:
+            return None
+        return None if any(cost <= far for cost in self._costs(source)) else self._rise()
 
     def _take_snapshot(self) -> str | None:
         """Remembers the training as it is; returns what is wrong where a running value is no number."""
@@ -277,14 +293,13 @@ class Training:
 
     def _go_back(self, reason: str) -> None:
         """To the last state that is known to be good, and on with half the learning rate, unless that is no help."""
-        step, good, times = self.step, self.snapshots[0], self._halvings
+        step, good, times = self.step, self.snapshots[0], self.halvings
         self._go_to(good)
         self.snapshots = [good]
         self.trouble = reason
         if step == good.step or times >= blow_up.MOST_OFTEN:  # the first: it is not the learning rate's fault
             self.stopped = reason
-            rate = self.plan.learning_rate * blow_up.SLOWER**times
-            slower = f", with the learning rate halved {times} times, to {rate:.3g}" if times else ""
+            slower = f", with the learning rate halved {times} times, to {self.peak_rate:.3g}" if times else ""
             raise NonFiniteLoss(
                 f"{reason}{slower}; the weights after step {good.step:,} are kept. Try a smaller learning_rate, or "
                 "clip_norm, and look for data that are far too large."
@@ -331,11 +346,15 @@ class Training:
 
     def learning_rate(self, step: int) -> float:
         """What the schedule gives for a step, judged by the validations so far; half of it after each blow-up."""
-        plan, slower = self.plan, blow_up.SLOWER**self._halvings
-        return slower * plan.learning_rate * plan.schedule.factor(step, plan.max_steps, self.history.validation_loss)
+        return self.peak_rate * self.plan.schedule.factor(step, self.plan.max_steps, self.history.validation_loss)
 
     @property
-    def _halvings(self) -> int:
+    def peak_rate(self) -> float:
+        """What the schedule makes its rates of: half of it after each blow-up."""
+        return self.plan.learning_rate * blow_up.SLOWER**self.halvings
+
+    @property
+    def halvings(self) -> int:
         """How often a blow-up halved the learning rate."""
         return len(self.history.rollback_steps) - self.plan.halved_from
 
@@ -366,10 +385,12 @@ class Training:
             if not result.sound:
                 return f"after step {self.step:,} the weights were not finite"
             if blow_up.is_far_off(history.loss, history.worst, self.plan.judged_from):
-                return (
-                    f"the loss rose to {result.loss:.3g} by step {self.step:,}, far above {history.worst:.3g} at first"
-                )
+                return self._rise()
         return None
+
+    def _rise(self) -> str:
+        history = self.history
+        return f"the loss rose to {history.loss[-1]:.3g} by step {self.step:,}, far above {history.worst:.3g} at first"
 
     def _add_weights(self) -> None:
         if not self.plan.averages(self.step):

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from throughtime.errors import NonFiniteLoss
+from throughtime.training import blow_up
 from throughtime.training.callbacks import Callback
 from throughtime.training.history import steps_in_words
 
@@ -76,9 +78,15 @@ class Progress(Callback):
             left = run.seconds / max(1, run.step - run.first_step) * (run.plan.max_steps - run.step)
             self._say(f"step {run.step:,} of {run.plan.max_steps:,}: {_figures(run)}, {clock(left)} left")
         if self.sample is not None and self._sample_is_due(run):
-            text = self.sample()
-            self.samples.append((run.step, text))
-            self._say(f"--- after {steps_in_words(run.step)}, {_figures(run)}\n{printable(text)}\n---")
+            self._show_sample(run, self.sample)
+
+    def _show_sample(self, run: Training, sample: Callable[[], str]) -> None:
+        try:
+            text = sample()
+        except NonFiniteLoss:  # the training will find that it has blown up, and go back; then it is due again
+            return
+        self.samples.append((run.step, text))
+        self._say(f"--- after {steps_in_words(run.step)}, {_figures(run)}\n{printable(text)}\n---")
 
     def on_validation(self, run: Training) -> None:
         history = run.history
@@ -87,14 +95,21 @@ class Progress(Callback):
         self._say(f"step {run.step:,}: validation {loss:.4f}{bits}")
 
     def on_rollback(self, run: Training) -> None:
-        rate = run.learning_rate(run.step)
-        self._say(f"{run.trouble}: back to step {run.step:,}, with half the learning rate ({rate:.3g})")
+        rate = run.peak_rate
+        halved = f"the learning rate halved from {rate / blow_up.SLOWER:.3g} to {rate:.3g}"
+        self._say(f"{run.trouble}: back to step {run.step:,}, with {halved}")
 
     def on_end(self, run: Training) -> None:
         if self._bar is not None:
             self._bar.stop()
         if run.stopped:
             self._say(f"stopped: {run.stopped}")
+        if run.completed and run.halvings:
+            before, rate = f"{run.plan.learning_rate:.3g}", f"{run.peak_rate:.3g}"
+            self._say(
+                f"the learning rate of {before} was too high, and {rate} was not: begin with that one "
+                f"(learning_rate={rate}, --learning-rate {rate})"
+            )
 
     def _sample_is_due(self, run: Training) -> bool:
         taken = self._skipped + len(self.samples)

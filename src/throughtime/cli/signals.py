@@ -1,0 +1,78 @@
+"""Ctrl-C and SIGTERM: a command ends with one line, and leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NoReturn
+
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+
+WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+"""What is listened to, and what is said of it."""
+
+SHOW_CURSOR = "\x1b[?25h"
+"""A bar hides it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C came.
+
+    Of a class of its own: where a plain :class:`KeyboardInterrupt` has passed through ``exec``, as when a dataclass is
+    made, Python ends itself by the signal in the end, whoever has caught it.
+    """
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM came."""
+
+
+def told(number: int) -> str:
+    """The line that tells of a signal; a terminal gets its cursor back."""
+    return (SHOW_CURSOR if os.isatty(2) else "") + WORDS[signal.Signals(number)]
+
+
+def leave(number: int, frame: FrameType | None = None) -> NoReturn:
+    """Ends this process at once, with nothing but a line on standard error."""
+    with contextlib.suppress(OSError):  # where nobody reads it
+        os.write(2, f"{told(number)}\n".encode())  # what the streams hold may be half written
+    os._exit(128 + number)
+
+
+def break_off(number: int, frame: FrameType | None = None) -> NoReturn:
+    """Raises :class:`Interrupted` or :class:`Terminated`; another one ends the process at once."""
+    listen(leave)
+    raise exception(number)
+
+
+def exception(number: int) -> KeyboardInterrupt:
+    """What a signal raises."""
+    return Terminated() if number == signal.SIGTERM else Interrupted()
+
+
+def number_of(error: KeyboardInterrupt) -> int:
+    """The signal that raised it."""
+    return signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+
+
+def listen(handler: Handler) -> dict[int, Any]:
+    """Lets a handler hear of both signals; returns those that heard of them before.
+
+    A signal that is ignored stays so: a shell sees to it that its Ctrl-C is not for what runs in the background.
+    """
+    heard = [number for number in WORDS if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
+
+
+@contextlib.contextmanager
+def handled(handler: Handler) -> Iterator[None]:
+    """Lets a handler hear of both signals meanwhile."""
+    before = listen(handler)
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)
