@@ -136,6 +136,8 @@ class Training:
         self.between_steps = True
         """Whether all figures are those of one moment, so that another training can go on from there."""
         self.ended = False
+        self.completed = False
+        """Whether it came to its end without an error."""
         self._state: NetworkState = {}
         self._interruption: BaseException | None = None
         self._total: Weights = {}
@@ -181,6 +183,7 @@ class Training:
             with self.network.engine.working():
                 self._loop(source, began)
             self._keep_the_best()
+            self.completed = True
         except NonFiniteLoss:
             self._keep_the_best()
             raise
