@@ -181,3 +181,43 @@ def test_columns_of_cells_are_as_those_of_lists(labels, monkeypatch):
         assert list(sequences_of(some, ["text"], text=True)) == labels
         assert sequences_of(some, ["a", "b", "c"], text=False).tolist() == [[1, 4, 7], [2, 5, 8], [3, 6, 9]]
         assert are_there(some | {"y": cells(["x", " ", None])}, "y").tolist() == [True, False, False]
+
+
+@pytest.mark.usefixtures("_in_files")
+def test_labels_of_unequal_widths_are_refused_where_they_lie_in_files(monkeypatch):
+    y = cells([[0, 1]] * 40 + [[1]] * 20, at_once=40, as_json=True)
+    with pytest.raises(DataError, match="got lists of different lengths"):
+        SequenceClassifier(max_steps=1).fit(GRID, y)
+
+
+@pytest.mark.usefixtures("_in_files")
+def test_labels_that_are_none_are_named_where_they_lie_in_files():
+    with pytest.raises(DataError, match=r"y contains None \(row 0\), which is no label"):
+        SequenceClassifier(max_steps=1).fit(GRID, in_json([None] * 60))
+
+
+@pytest.mark.parametrize("most", [0, 3000, 64 << 20])
+def test_a_weight_is_a_number_of_copies_wherever_rows_are_ordered_by_digests(monkeypatch, most):
+    monkeypatch.setattr(rows_module, "MOST_SORTED", most)
+    given = {"hidden_size": 4, "max_steps": 5, "random_state": 1}
+    weights = np.arange(60) % 3 + 1
+    heavy = SequenceRegressor(**given).fit(GRID, GRID[:, 0], sample_weight=weights)
+    often = SequenceRegressor(**given).fit(np.repeat(GRID, weights, axis=0), np.repeat(GRID[:, 0], weights))
+    np.testing.assert_array_equal(heavy.predict(GRID), often.predict(GRID))
+
+
+@pytest.mark.usefixtures("_in_files")
+def test_the_memory_of_a_training_does_not_grow_with_what_rows_hold(monkeypatch):
+    def peak(steps):
+        X = mapped(DRAWS.normal(size=(4000, steps)).astype(np.float32))  # it is copied, in float64
+        model = SequenceRegressor(hidden_size=4, max_steps=1, max_length=8, batch_size=8, random_state=1)
+        tracemalloc.start()
+        model.fit(X, X[:, 0])
+        model.predict(X)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    monkeypatch.setattr(rows_module, "AT_ONCE", 4096)
+    peak(16)
+    assert peak(256) - peak(16) < 4000 * 240 * 8 / 4  # a quarter of what the rows hold more

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from throughtime.errors import DataError
+from throughtime.errors import DataError, OutputError
 from throughtime.tables import Cells, read_table, reading, spill
 
 ROWS = [
@@ -104,3 +104,33 @@ def test_the_place_of_what_is_no_text_is_told(tmp_path):
     path.write_bytes(b"a,b\n" + b"1,2\n" * 10_000 + b"1,\xe4\n")
     with pytest.raises(DataError, match=r"is no text in utf-8: byte 0xe4 after line \d+; give its encoding"):
         read_table(path)
+
+
+def test_two_columns_of_one_name_are_refused_in_parquet_too(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    table = pyarrow.table([[1], [2], [3]], names=["b", "a", "a"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="has two columns of one name; the columns are 'b', 'a' and 'a'"):
+        read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_full_disk_is_nothing_else(tmp_path, monkeypatch, ending):
+    path = written(tmp_path / f"t.{ending}")
+    full = OutputError("no room")
+
+    def no_room(size):
+        raise full
+
+    monkeypatch.setattr(spill, "MOST", 0)
+    monkeypatch.setattr(spill, "_mapped", no_room)
+    with pytest.raises(OutputError, match="no room"):
+        read_table(path)
+    monkeypatch.undo()
+    cells = reading.read_cells(written(tmp_path / "t.csv"))
+    monkeypatch.setattr(spill, "MOST", 0)
+    monkeypatch.setattr(spill, "_mapped", no_room)
+    with pytest.raises(OutputError, match="no room"):
+        reading.typed(cells)

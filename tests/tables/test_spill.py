@@ -1,4 +1,5 @@
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,36 @@ def test_joined() -> None:
         np.testing.assert_array_equal(found, [0, 1, 2, 0.5])
 
 
+def test_what_cannot_be_joined_is_not_made_to_fit() -> None:
+    for most in (0, 1 << 20):
+        with pytest.raises(ValueError, match="cannot be joined"):
+            Spill(most).joined([np.zeros((3, 2)), np.zeros((4, 1))])
+
+
+def test_objects_stay_in_memory() -> None:
+    array = np.array(["a", None, [1]], object)
+    assert Spill(most=0).keep(array) is array
+    assert Spill(most=0).joined([array, array]).tolist() == ["a", None, [1]] * 2
+
+
+@pytest.mark.parametrize("missing", [OSError(95, "Operation not supported"), AttributeError("posix_fallocate")])
+def test_a_file_system_that_reserves_nothing_is_written_to(monkeypatch: pytest.MonkeyPatch, missing: Exception) -> None:
+    def reserve(file: int, offset: int, size: int) -> None:
+        raise missing
+
+    monkeypatch.setattr(os, "posix_fallocate", reserve)
+    monkeypatch.setattr(spill, "SEGMENT", 3 << 20)
+    np.testing.assert_array_equal(Spill(most=0).keep(np.arange(9.0)), np.arange(9.0))
+
+
+def test_a_pickle_holds_what_there_is_and_no_more() -> None:
+    cells = Cells(Spill(most=0))
+    cells.add(["a", None, "b"])
+    data = pickle.dumps(cells)
+    assert len(data) < 2000
+    assert list(pickle.loads(data)) == ["a", None, "b"]
+
+
 def test_no_room_is_said_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(file: int, offset: int, size: int) -> None:
         raise OSError(28, "No space left on device")
@@ -74,7 +105,6 @@ def test_cells_are_as_a_list(most: int, as_json: bool) -> None:
     assert found[-2:0:-3] == cells[-2:0:-3]
     assert [found[row] for row in range(len(cells))] == cells
     assert found[-1] == cells[-1]
-    assert found.those(np.array([3, 0])) == ["zwölf", "a"]
     assert np.ndim(found) == 1
     with pytest.raises(IndexError, match=f"row {len(cells)} of {len(cells)}"):
         found[len(cells)]

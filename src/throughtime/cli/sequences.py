@@ -73,6 +73,7 @@ def classify(
     """Learn which label a text, or a row of numbers, has."""
     from throughtime.sequences import SequenceClassifier
     from throughtime.sequences.report import scores_of, table_of
+    from throughtime.sequences.targets import each_of
 
     check_apart([output], [data, test])
     check_model(output)
@@ -92,10 +93,10 @@ def classify(
         _, new, answers = scored
         with _warnings_of(test):
             found = model.score(new, answers)
-        counts = Counter(_each(labels))
+        counts = Counter(each_of(labels))
         usual = min(counts, key=lambda name: (-counts[name], name))
         majority = float(np.mean(answers == usual))
-        scores = scores_of(_each(model.predict(new)), _each(answers))
+        scores = scores_of(each_of(model.predict(new)), each_of(answers))
         report |= {"rows": len(answers), "accuracy": found, "baseline": majority}
         report |= {"scores": {str(name): {**asdict(score), "f1": score.f1} for name, score in scores.items()}}
         words += f"\n{test}: accuracy {found:.3f}, always {short(usual)} {majority:.3f} ({len(answers):,} rows)"
@@ -182,11 +183,6 @@ def _labels_in_words(model: SequenceClassifier | SequenceTagger) -> str:
     if loss is not None:
         guess = f"on the part held out the loss is {loss:.4f}; there {guess}"
     return f"labels {_first(model.classes_.tolist())}; {guess}"
-
-
-def _each(labels: Any) -> Iterator[Any]:
-    """The labels of an array, one by one."""
-    return itertools.chain.from_iterable(some.tolist() for some in blocks(labels))
 
 
 def _first(names: Sequence[Any]) -> str:

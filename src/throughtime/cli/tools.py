@@ -36,7 +36,7 @@ def info(model: Model, own: OwnCells = None, as_json: Json = False) -> None:
     steps = steps_in_words(len(history.loss))
     if found.unfinished_:
         steps += f" of {found.planned_steps_:,}, broken off (throughtime resume goes on)"
-    losses = f"trained {steps}, training loss {history.train_loss:.3f} {history.unit}"
+    losses = f"trained {steps}" + (f", training loss {history.train_loss:.3f} {history.unit}" if history.loss else "")
     if found.validation_loss_ is not None:
         losses += f", validation {found.validation_loss_:.3f}"
     if result.get("ngram_loss") is not None:

@@ -16,6 +16,7 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, DataTypeError, ParameterError, how_many, known, short
 from throughtime.sequences.rows import Rows, Symbols, slices
 from throughtime.tables import Cells, Spill
+from throughtime.tables.pieces import as_array
 from throughtime.text.vocabularies.words import split
 
 LEVELS = ("char", "word")
@@ -152,13 +153,6 @@ def as_list(X: Any, what: str) -> Any:
     if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
         return list(X)
     raise DataTypeError(f"{what} is of the type {type(X).__name__}; expected an array, or a list of sequences")
-
-
-def as_array(values: Any) -> Array:
-    """An array; a list with a string among its numbers is one of objects, so that both stay what they are."""
-    array = np.asarray(values)
-    mixed = array.dtype.kind in "US" and not isinstance(values, np.ndarray)
-    return np.asarray(values, object) if mixed else array
 
 
 def _plain(X: Any) -> tuple[Any, tuple[str, ...] | None]:

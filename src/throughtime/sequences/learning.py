@@ -160,9 +160,10 @@ def plan_training(
     )
     parameters = sum(w.size for w in net.parameters.values())
     scored = 0 if held_out is None else len(held_out.lengths)
+    sequence = "different sequence" if model.merges else "sequence"
     said = (
         f"{net.body.describe()}: {parameters:,} parameters\n"
-        f"{how_many(len(learned.lengths), 'sequence')} to learn from, {scored:,} for validation\n"
+        f"{how_many(len(learned.lengths), sequence)} to learn from, {scored:,} for validation\n"
         f"{how_many(plan.max_steps, 'step')} of {how_many(learned.rows, 'sequence')} "
         f"({plan.max_steps / learned.steps_per_epoch:,.1f} "
         f"epochs), about {clock(seconds)} on the {net.engine.name} engine"

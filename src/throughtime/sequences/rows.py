@@ -23,7 +23,7 @@ OBJECTS_AT_ONCE = 1 << 14
 """The same of objects, which take more room."""
 
 MOST_SORTED = 64 << 20
-"""Bytes of rows that are put in order by what they hold; more are by digests of it."""
+"""Bytes of different rows that are put in order by what they hold; more are by digests of it."""
 
 
 def slices(values: Array) -> Iterator[slice]:
@@ -130,13 +130,9 @@ class Rows:
             values[bounds[rows.start] : bounds[rows.stop]] = self.values_of(rows)
         return Rows.between(values, bounds)
 
-    def contents(self) -> Iterator[bytes]:
-        """The bytes of each row."""
-        return (_bytes(self[row]) for row in range(len(self)))
-
     def different(self) -> Rows:
         """Each once, in any order."""
-        order, firsts = _grouped(self.contents(), len(self), self.size)
+        order, firsts = _grouped((_bytes(self[row]) for row in range(len(self))), len(self))
         return self.those(order[firsts])
 
 
@@ -209,14 +205,22 @@ class Lesson:
 
         So a row of weight 3 is the same as three rows, and the order in which rows are given has no influence.
         """
-        contents = (content + b"|" + _bytes(self.answers[row]) for row, content in enumerate(self.rows.contents()))
-        order, firsts = _grouped(contents, len(self), self.rows.size)
-        merged = self.those(order[firsts])
+        order, firsts = _grouped(map(self._content, range(len(self))), len(self))
         counts = np.diff(np.append(firsts, len(self)))
+        if 8 * self.rows.those(order[firsts]).size + 64 * len(firsts) <= MOST_SORTED:
+            by_content = np.array(
+                sorted(range(len(firsts)), key=lambda place: self._content(int(order[firsts[place]])))
+            )
+            firsts, counts = firsts[by_content], counts[by_content]
+        merged = self.those(order[firsts])
         for place in np.flatnonzero(counts > 1):
             same = order[firsts[place] : firsts[place] + counts[place]]
             merged.weights[place] = np.sort(self.weights[same]).sum()
         return merged
+
+    def _content(self, row: int) -> bytes:
+        """What tells a row and its answer apart from others."""
+        return _bytes(self.rows[row]) + b"|" + _bytes(self.answers[row])
 
     def spread(self) -> Lesson:
         """Rows that count more than the mean as several, so that no batch is one row's."""
@@ -259,12 +263,10 @@ def _bytes(values: Array) -> bytes:
     return values.astype(np.int64).tobytes() if values.dtype.kind in "iu" else values.tobytes()
 
 
-def _grouped(contents: Iterator[bytes], count: int, size: int) -> tuple[Array, Array]:
-    """The order of so many contents of ``size`` numbers, and where in it each different one begins."""
-    large = 8 * size + 64 * count > MOST_SORTED
-    keys = np.empty(count, "S16" if large else object)
-    for place, content in enumerate(contents):
-        keys[place] = blake2b(content, digest_size=16).digest() if large else content
+def _grouped(contents: Iterable[bytes], count: int) -> tuple[Array, Array]:
+    """An order of so many contents in which equal ones stand together, and where in it each different one begins."""
+    digests = (blake2b(content, digest_size=16).digest() for content in contents)
+    keys = np.fromiter(digests, "S16", count)
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     return order, np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))

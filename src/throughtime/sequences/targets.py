@@ -13,13 +13,14 @@ import numpy as np
 
 from throughtime import losses
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, ParameterError, how_many, known, short
+from throughtime.errors import DataError, OutputError, ParameterError, how_many, known, short
 from throughtime.estimator import scikit_learn
 from throughtime.losses import AbsoluteError, Bernoulli, Huber, Loss, SoftmaxCrossEntropy, SquaredError
 from throughtime.sequences.encoding import Scale
-from throughtime.sequences.inputs import as_array, as_list, numbers
+from throughtime.sequences.inputs import as_list, numbers
 from throughtime.sequences.rows import OBJECTS_AT_ONCE, slices
 from throughtime.tables import Cells, Spill
+from throughtime.tables.pieces import as_array, spans
 
 LOSSES: Mapping[str, Loss] = {"squared": SquaredError(), "absolute": AbsoluteError(), "huber": Huber()}
 
@@ -81,7 +82,7 @@ class Labels(Answers):
     def ids(self, labels: Array) -> Array:
         """The numbers of the classes of labels ``[N]``; K for a label that was never seen."""
         places = {label: place for place, label in enumerate(self.classes.tolist())}
-        return np.fromiter((places.get(label, self.size) for label in _each(labels)), np.int32, len(labels))
+        return np.fromiter((places.get(label, self.size) for label in each_of(labels)), np.int32, len(labels))
 
     def targets(self, answers: Array) -> Array:
         return answers.astype(np.int64)
@@ -254,7 +255,7 @@ def classes_of(labels: Array) -> Array:
     DataError
         If there is one only.
     """
-    different = set(_each(labels))
+    different = set(each_of(labels))
     try:
         order = sorted(different)
     except TypeError:
@@ -264,10 +265,10 @@ def classes_of(labels: Array) -> Array:
     return _filled(order, labels.dtype)
 
 
-def _each(labels: Array) -> Iterator[Any]:
+def each_of(labels: Array) -> Iterator[Any]:
     """Labels ``[N]`` as objects of Python, of which there are few at once."""
-    for start in range(0, len(labels), OBJECTS_AT_ONCE):
-        yield from labels[start : start + OBJECTS_AT_ONCE].tolist()
+    for rows in spans(len(labels), OBJECTS_AT_ONCE):
+        yield from labels[rows].tolist()
 
 
 def _as_array(y: Any) -> Array:
@@ -281,6 +282,8 @@ def _as_array(y: Any) -> Array:
     blocks = y.blocks() if isinstance(y, Cells) and len(y) else [y]
     try:
         return room.joined([room.keep(np.asarray(some)) for some in blocks])
+    except OutputError:
+        raise
     except ValueError:
         raise DataError("y must be labels [N], or 0s and 1s [N, K], got lists of different lengths") from None
 
@@ -358,7 +361,7 @@ def _zeros_and_ones(labels: Array, bounds: Array | None) -> Array:
 def warn_of_unseen(labels: Array, classes: Array, what: str) -> None:
     """Warns of labels ``[N]``, each of a ``what`` (such as a row), that are none of the classes learned."""
     seen = set(classes.tolist())
-    unseen = Counter(label for label in _each(labels) if label not in seen)
+    unseen = Counter(label for label in each_of(labels) if label not in seen)
     if unseen:
         shown = ", ".join([*map(short, list(unseen)[:5]), *(["..."] if len(unseen) > 5 else [])])
         where = how_many(unseen.total(), what)

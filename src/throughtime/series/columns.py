@@ -13,18 +13,18 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import DataError
 from throughtime.tables import pieces
 from throughtime.tables.cells import Cells
-from throughtime.tables.pieces import spans
+from throughtime.tables.pieces import as_array, spans
 from throughtime.tables.spill import Spill
 
 
 def kind_of(column: Any) -> str:
     """Of what a column holds, as the kinds of dtypes are called."""
-    return "O" if isinstance(column, Cells) else np.asarray(column).dtype.kind
+    return "O" if isinstance(column, Cells) else as_array(column).dtype.kind
 
 
 def blocks(column: Any) -> Iterator[Array | list[Any]]:
     """All rows of a column, some at a time."""
-    return pieces.blocks(column if isinstance(column, Cells) else np.asarray(column))
+    return pieces.blocks(column if isinstance(column, Cells) else as_array(column))
 
 
 def as_list(block: Array | list[Any]) -> list[Any]:

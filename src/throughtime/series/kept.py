@@ -44,7 +44,7 @@ class KeptSeries(Made[Series]):
 
 
 @dataclass(frozen=True)
-class Columns(Made[Array]):
+class ColumnsOfAll(Made[Array]):
     """One kind of columns of series, at the steps that they have: an array of each.
 
     Parameters

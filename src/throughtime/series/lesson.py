@@ -11,7 +11,7 @@ import numpy as np
 from throughtime.engine.protocol import Array
 from throughtime.errors import DataError, how_many
 from throughtime.series.features import OF_UNIT, Fact, Features, Prepared, Scale, Standard, best_reference, scale_of
-from throughtime.series.kept import Columns, KeptPrepared
+from throughtime.series.kept import ColumnsOfAll, KeptPrepared
 from throughtime.series.panel import Beginnings, Panel, Series, are, called
 from throughtime.series.windows import Windows
 from throughtime.tables.spill import Spill
@@ -114,8 +114,8 @@ def _features(model: Forecaster, panel: Panel, learned: Panel, season: int) -> F
         reference=reference,
         flags=any(np.isnan(series.target).any() or np.isnan(series.past).any() for series in panel),
         calendar=OF_UNIT.get(panel.frequency.unit, ()) if model.calendar and panel.frequency else (),
-        past=Standard.of(Columns(learned.series, "past"), len(panel.roles.past)),
-        future=Standard.of(Columns(learned.series, "future"), len(panel.roles.future)),
+        past=Standard.of(ColumnsOfAll(learned.series, "past"), len(panel.roles.past)),
+        future=Standard.of(ColumnsOfAll(learned.series, "future"), len(panel.roles.future)),
         facts=tuple(
             Fact.of(name, [series.static[place] for series in panel]) for place, name in enumerate(panel.roles.static)
         ),

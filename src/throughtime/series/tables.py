@@ -16,7 +16,7 @@ from throughtime.series.kept import KeptSeries
 from throughtime.series.panel import Beginnings, Panel, Roles, Series, called
 from throughtime.series.times import Zoned, read_times
 from throughtime.tables.cells import Cells
-from throughtime.tables.pieces import Made, spans
+from throughtime.tables.pieces import Made, as_array, spans
 from throughtime.tables.reading import MISSING
 from throughtime.tables.spill import Spill
 
@@ -146,7 +146,7 @@ def numbers(column: Any, name: str, advice: str = NUMBERS, spill: Spill | None =
 
 
 def _floats(column: Any, name: str, advice: str, spill: Spill) -> Array:
-    array = column if isinstance(column, Cells) else np.asarray(column)
+    array = column if isinstance(column, Cells) else as_array(column)
     if isinstance(array, np.ndarray) and array.dtype == np.float64:
         return array
     found, row = spill.empty(len(array), np.float64), 0
@@ -180,7 +180,7 @@ def roles_of(
     Raises
     ------
     DataError
-        If a column does not exist.
+        If a column does not exist; without a target also if one begins with numbers and has something else.
     ParameterError
         If a column has two roles, or there is no target.
     """
@@ -207,6 +207,9 @@ def roles_of(
     rest = tuple(name for name in columns if name not in used and kind_of(columns[name]) in "fiu")
     if not rest:
         raise ParameterError(f"there is no column of numbers to forecast; name one with target, of {known(columns)}")
+    for name in columns:
+        if name not in (*used, *rest) and _kind(columns[name], name) == "numbers":
+            numbers(columns[name], name, f"{NUMBERS}; name the columns to forecast (target, --target) to leave it out")
     return Roles(rest, *(getattr(named, role) for role in ("past", "future", "static", "time", "series")))
 
 
@@ -223,7 +226,7 @@ def unused(columns: Columns, roles: Roles) -> dict[str, str]:
 def _kind(column: Any, name: str) -> str:
     if kind_of(column) in "fiubM":
         return "dates" if kind_of(column) == "M" else "numbers"
-    first = column[:SAMPLED] if isinstance(column, Cells) else np.asarray(column)[:SAMPLED].tolist()
+    first = column[:SAMPLED] if isinstance(column, Cells) else as_array(column)[:SAMPLED].tolist()
     some = np.fromiter(first, object)
     some = some[[str(value).strip().lower() not in (*MISSING, "nat") for value in some]]
     for kind, read in (("numbers", numbers), ("dates", read_times)):
@@ -343,7 +346,7 @@ def _check_usual(series: Series, frequency: Frequency) -> None:
 def _facts(column: Any, spill: Spill) -> Array | Coded:
     """A static column in which any row can be looked at."""
     if not isinstance(column, Cells):
-        return np.asarray(column)
+        return as_array(column)
     return Coded.of(column, spill, lambda value, row: value if isinstance(value, str) else (repr(value),))
 
 

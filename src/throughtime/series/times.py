@@ -20,7 +20,7 @@ from throughtime.errors import DataError
 from throughtime.series.columns import as_list, blocks
 from throughtime.series.frequency import Frequency, infer
 from throughtime.tables.cells import Cells
-from throughtime.tables.pieces import spans
+from throughtime.tables.pieces import as_array, spans
 from throughtime.tables.spill import Spill
 
 
@@ -157,7 +157,7 @@ def read_times(values: Sequence[Any] | Array | Zoned, name: str, spill: Spill | 
     if isinstance(values, Zoned):
         wall, instant = (_in_seconds(array, name, room) for array in (values.wall, values.instant))
         return Times(name, wall, instant, TimeForm("array", values.instant.dtype, zone=_zone(values, name)))
-    array = np.asarray(values)
+    array = as_array(values)
     if array.dtype.kind in "iu" or (array.dtype.kind == "f" and _are_whole(array)):
         whole = array if array.dtype == np.int64 else _filled(room.empty(len(array), np.int64), array)
         return Times(name, whole, whole, TimeForm("array", array.dtype if array.dtype.kind in "iu" else whole.dtype))

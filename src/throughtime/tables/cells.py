@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -25,7 +25,7 @@ class _Block(NamedTuple):
 class Cells(Sequence[Any]):
     """The cells of a column as they stand in a file; None where one is missing.
 
-    They behave as a list does: length, index, slice, iteration. Only the block that is looked at becomes objects.
+    They behave as a list does: length, index, slice, iteration. Only those that are looked at become objects.
 
     Parameters
     ----------
@@ -44,7 +44,6 @@ class Cells(Sequence[Any]):
         self._spill = spill
         self._blocks: list[_Block] = []
         self._starts = [0]
-        self._read: tuple[int, list[Any]] = (-1, [])
 
     def add(self, cells: Sequence[Any]) -> None:
         """Some more behind the last one."""
@@ -66,10 +65,6 @@ class Cells(Sequence[Any]):
         """All of them, some at a time."""
         return (self._decoded(number) for number in range(len(self._blocks)))
 
-    def those(self, rows: Iterable[int]) -> list[Any]:
-        """The cells of some rows, in this order."""
-        return [self[int(row)] for row in rows]
-
     def __len__(self) -> int:
         return self._starts[-1]
 
@@ -81,14 +76,17 @@ class Cells(Sequence[Any]):
 
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
-            return self.those(range(*place.indices(len(self))))
+            return [self[row] for row in range(*place.indices(len(self)))]
         row = int(place) + (len(self) if place < 0 else 0)
         if not 0 <= row < len(self):
             raise IndexError(f"row {place} of {len(self)}")
         number = bisect_right(self._starts, row) - 1
-        if self._read[0] != number:
-            self._read = (number, self._decoded(number))
-        return self._read[1][row - self._starts[number]]
+        data, ends, missing = self._blocks[number]
+        row -= self._starts[number]
+        if missing[row]:
+            return None
+        text = data[ends[row - 1] if row else 0 : ends[row]].tobytes().decode("utf-8", "surrogatepass")
+        return json.loads(text) if self.as_json else text
 
     def __iter__(self) -> Iterator[Any]:
         for block in self.blocks():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import array as arrays
 from abc import abstractmethod
-from array import array as numbers
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, overload
 
@@ -26,6 +26,13 @@ def spans(length: int, size: int | None = None) -> Iterator[slice]:
     """All rows, some at a time: ``size``, or :data:`ROWS`."""
     step = ROWS if size is None else size
     return (slice(start, min(start + step, length)) for start in range(0, length, step))
+
+
+def as_array(values: Any) -> Array:
+    """An array; a list with a string among its numbers is one of objects, so that both stay what they are."""
+    array = np.asarray(values)
+    mixed = array.dtype.kind in "US" and not isinstance(values, np.ndarray)
+    return np.asarray(values, object) if mixed else array
 
 
 def blocks(column: Any) -> Iterator[Any]:
@@ -77,7 +84,7 @@ class Pieces(Made[Array]):
     def __init__(self, spill: Spill) -> None:
         self._spill = spill
         self._shared: list[Array] = []
-        self._where = numbers("q")  # of each which of the shared arrays, from where, to where
+        self._where = arrays.array("q")  # of each which of the shared arrays, from where, to where
         self._end = 0
 
     def add(self, array: Array) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.engine.protocol import Array
-from throughtime.errors import DataError, MissingPackage, known
+from throughtime.errors import DataError, MissingPackage, ThroughtimeError, known
 from throughtime.tables.cells import Cells
 from throughtime.tables.pieces import blocks
 from throughtime.tables.spill import Spill
@@ -53,7 +53,7 @@ def read_table(
     as_text : collection of str
         Columns that are not turned into numbers, such as numbers of articles.
     tell : callable
-        Is told how many bytes were read.
+        Is told how much was read: characters, or bytes of Parquet.
 
     Returns
     -------
@@ -194,8 +194,7 @@ def _read_csv(path: Path, lines: Iterator[str], spill: Spill) -> dict[str, Cells
         names = next(rows, [])
         if not names:
             raise DataError(f"{str(path)!r} is empty; its first line should name the columns")
-        if len(set(names)) < len(names):
-            raise DataError(f"{str(path)!r} has two columns of one name; the columns are {known(names)}")
+        _check_names(names, path)
         columns = {name: Cells(spill) for name in names}
         for block in _blocks(_of_width(rows, len(names), path)):
             for cells, values in zip(columns.values(), zip(*block, strict=True), strict=True):
@@ -205,6 +204,11 @@ def _read_csv(path: Path, lines: Iterator[str], spill: Spill) -> dict[str, Cells
     if not len(columns[names[0]]):
         raise DataError(f"{str(path)!r} has no rows below its first line")
     return columns
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    if len(set(names)) < len(names):
+        raise DataError(f"{str(path)!r} has two columns of one name; the columns are {known(names)}")
 
 
 def _of_width(rows: Iterable[list[str]], width: int, path: Path) -> Iterator[list[str]]:
@@ -257,6 +261,7 @@ def _read_parquet(path: Path, tell: Tell) -> Columns:
     try:
         with parquet.ParquetFile(path, memory_map=True) as file:
             fields = list(file.schema_arrow)
+            _check_names([field.name for field in fields], path)
             texts = {field.name: Cells(spill, typed=True) for field in fields if _is_text(field.type)}
             arrays: dict[str, list[Array]] = {field.name: [] for field in fields if field.name not in texts}
             size, total = path.stat().st_size, file.metadata.num_rows
@@ -265,15 +270,17 @@ def _read_parquet(path: Path, tell: Tell) -> Columns:
                     if field.name in texts:
                         texts[field.name].add(column.to_pylist())
                     else:
-                        arrays[field.name].append(_kept(column.to_numpy(zero_copy_only=False), spill))
+                        arrays[field.name].append(spill.keep(column.to_numpy(zero_copy_only=False)))
                 tell(size * batch.num_rows // total)
             names = [field.name for field in fields]
+    except ThroughtimeError:
+        raise
     except (OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} is no Parquet file: {error}") from None
     if not total:
         raise DataError(f"{str(path)!r} has no rows")
     found = {name: _text(cells, spill) for name, cells in texts.items()}
-    found |= {name: _joined(blocks, spill) for name, blocks in arrays.items()}
+    found |= {name: spill.joined(some) for name, some in arrays.items()}
     return {name: found[name] for name in names}
 
 
@@ -288,15 +295,6 @@ def _text(cells: Cells, spill: Spill) -> Any:
     return cells if spill.spills else np.array(list(cells), object)
 
 
-def _kept(array: Array, spill: Spill) -> Array:
-    """An array that may be shared with what it was read from; objects, such as lists, stay in memory."""
-    return array if array.dtype.kind == "O" else spill.keep(array.copy())
-
-
-def _joined(arrays: list[Array], spill: Spill) -> Array:
-    return np.concatenate(arrays) if any(array.dtype.kind == "O" for array in arrays) else spill.joined(arrays)
-
-
 def _numbers(cells: Any, spill: Spill) -> Any:
     """Numbers, where all cells are or are missing; else the cells."""
     found = []
@@ -304,9 +302,10 @@ def _numbers(cells: Any, spill: Spill) -> Any:
         if not {bool, list, dict}.isdisjoint(map(type, block)):
             return cells
         try:
-            found.append(spill.keep(_floats(block)))
+            some = _floats(block)
         except ValueError:
             return cells
+        found.append(spill.keep(some))
     return cells if all(np.isnan(numbers).all() for numbers in found) else spill.joined(found)
 
 

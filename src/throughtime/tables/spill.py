@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ SEGMENT = 64 << 20
 """Bytes of a file that small arrays share."""
 
 _ALIGNED = 64
+_ZEROS = bytes(1 << 20)
 
 
 class Spill:
@@ -48,6 +49,9 @@ class Spill:
         """Whether there is no more room for it in memory."""
         return self.held > self.most
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_segment": np.zeros(0, np.uint8)}  # the rest of a file is of no use elsewhere
+
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         """An array to be filled.
 
@@ -69,8 +73,8 @@ class Spill:
         return _as(found, shape, wanted)
 
     def keep(self, array: Array) -> Array:
-        """A copy of an array, or itself where it is held in memory."""
-        if self.held + array.nbytes <= self.most:
+        """A copy of an array, or itself where it is held in memory, as objects always are."""
+        if array.dtype.hasobject or self.held + array.nbytes <= self.most:
             self.held += array.nbytes
             return array
         found = self.empty(array.shape, array.dtype)
@@ -78,10 +82,21 @@ class Spill:
         return found
 
     def joined(self, arrays: Sequence[Array]) -> Array:
-        """One after another, in the type that all go into; there must be one."""
+        """One after another, in the type that all go into; there must be one.
+
+        Raises
+        ------
+        ValueError
+            If they are of different widths.
+        """
         if len(arrays) == 1:
             return arrays[0]
-        found = self.empty((sum(map(len, arrays)), *arrays[0].shape[1:]), np.result_type(*arrays))
+        (width, *others), dtype = {array.shape[1:] for array in arrays}, np.result_type(*arrays)
+        if others:
+            raise ValueError(f"arrays of the shapes {[width, *others]} cannot be joined")
+        if dtype.hasobject:
+            return np.concatenate(arrays)
+        found = self.empty((sum(map(len, arrays)), *width), dtype)
         start = 0
         for array in arrays:
             found[start : start + len(array)] = array
@@ -110,7 +125,11 @@ def _mapped(size: int) -> Array:
 
 def _reserve(file: int, size: int) -> None:
     """Gives a file its size, and its room on the disk at once: where that is missing later, the process would die."""
-    os.truncate(file, size)
-    if hasattr(os, "posix_fallocate"):
-        with suppress(NotImplementedError):
-            os.posix_fallocate(file, 0, size)
+    try:
+        os.posix_fallocate(file, 0, size)
+    except (AttributeError, OSError) as error:
+        if getattr(error, "errno", errno.EINVAL) not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        for _ in range(0, size, len(_ZEROS)):  # where the system, or the file system, knows no such thing
+            os.write(file, _ZEROS)
+        os.truncate(file, size)
