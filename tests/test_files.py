@@ -4,7 +4,10 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,6 +137,50 @@ def test_an_interruption_leaves_the_old_file_and_nothing_else(path, monkeypatch)
         files.write_atomically(path, b"data")
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_a_process_left_that_is_gone_is_cleared_away(path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    kept = [f".{path.name}.{os.getppid()}.part", f".other.{gone.pid}.part", f".{path.name}.x.part"]
+    for name in (*kept, f".{path.name}.{gone.pid}.part", f".{path.name}.{10**20}.part"):
+        (path.parent / name).touch()
+    files.write_atomically(path, b"data")
+    assert sorted(found.name for found in path.parent.iterdir()) == sorted([*kept, path.name])
+
+
+def test_what_cannot_be_cleared_away_is_in_nobodys_way(path, monkeypatch):
+    (path.parent / f".{path.name}.{10**20}.part").mkdir()
+    files.write_atomically(path, b"data")
+    monkeypatch.setattr(Path, "iterdir", fail)
+    files.write_atomically(path, b"more")
+    assert path.read_bytes() == b"more"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EDEADLK])
+def test_on_windows_another_process_is_waited_for(number, path, monkeypatch):
+    errors = [OSError(number, os.strerror(number))] * 2
+    on_windows(errors, monkeypatch)
+    with path.open("wb") as file:
+        assert files.lock(file, wait=True)
+    assert errors == []
+
+
+def test_on_windows_a_disk_without_locks_is_not_waited_for(path, monkeypatch):
+    on_windows([OSError(errno.ENOLCK, "no locks")], monkeypatch)
+    with path.open("wb") as file, pytest.raises(OSError, match="no locks"):
+        files.lock(file, wait=True)
+
+
+def on_windows(errors, monkeypatch):
+    """Windows, where locking fails with these errors, one after the other."""
+
+    def locking(*arguments):
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_LOCK=1, LK_NBLCK=2))
 
 
 def test_it_is_on_the_disk_before_it_has_its_name(path, monkeypatch):

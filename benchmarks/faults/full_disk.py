@@ -268,6 +268,20 @@ def standard_output(disk: Disk, row: Row) -> None:
     finish(disk, row, command, 2, told)
 
 
+def standard_error(disk: Disk, row: Row) -> None:
+    """What a training says is written to a file by the shell; nobody can be told, and nothing is lost."""
+    program = (
+        "-c",
+        "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 2); from throughtime.cli import main; main()",
+    )
+    steps = ("--max-steps", str(disk.steps))
+    command = disk.start("train", "text.txt", "-o", "disk/m", *NET[:-1], *steps, *ROWS, program=program)
+    finish(disk, row, command, 0)
+    row.look("other bytes", same(disk))
+    command = disk.start("info", "disk/missing", program=program)
+    finish(disk, row, command, 2)
+
+
 def finish(disk: Disk, row: Row, command: Command, code: int, *lines: str) -> None:
     """Compares the end of a command with what is right, and makes room."""
     row.code = command.end()
@@ -306,6 +320,7 @@ CASES: dict[str, Callable[[Disk, Row], None]] = {
     "predict --to": predict,
     "forecast --plot": forecast,
     "sample, standard output": standard_output,
+    "training, standard error": standard_error,
 }
 
 

@@ -8,13 +8,14 @@ many names, numbers and lists it has, that no name comes twice, and which kinds 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -84,12 +85,15 @@ def check_output(path: str | os.PathLike[str]) -> Path:
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes the whole file or leaves what was there: a temporary name, flushed to disk, then renamed for good.
 
+    What a process has left that ended while it wrote this file is cleared away.
+
     Raises
     ------
     OutputError
         If the place cannot be written to.
     """
     path = check_output(path).resolve()  # a link is followed, not replaced
+    _clear_away(path, _is_gone)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
@@ -103,6 +107,33 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     finally:  # after a failure or an interruption; renamed, it is gone already
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _clear_away(path: Path, whose: Callable[[int], bool]) -> None:
+    """Removes what processes, which ``whose`` chooses by their numbers, have half written of a file.
+
+    What cannot be removed stays, and is in nobody's way.
+    """
+    ours = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.part")
+    with contextlib.suppress(OSError):
+        for left in path.parent.iterdir():
+            found = ours.fullmatch(left.name)
+            if found and whose(int(found[1])):
+                with contextlib.suppress(OSError):
+                    left.unlink()
+
+
+def _is_gone(number: int) -> bool:
+    """Whether no process has this number; Windows is not asked, as it keeps a file that is open."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # somebody else's
+        return False
+    return False
 
 
 def _flush_folder(folder: Path) -> None:
@@ -119,6 +150,11 @@ def lock(file: BinaryIO, *, wait: bool) -> bool:
     """Locks an empty file against other processes until it is unlocked, or this process ends; whether that is done.
 
     Where another process has locked it, ``wait`` says whether that one is waited for.
+
+    Raises
+    ------
+    OSError
+        If the system cannot lock it at all.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -127,7 +163,9 @@ def lock(file: BinaryIO, *, wait: bool) -> bool:
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
                 return True
-            except OSError:  # which waits for no more than ten seconds
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EDEADLK):  # the latter after ten seconds
+                    raise
                 if not wait:
                     return False
     import fcntl
@@ -218,7 +256,7 @@ class OutputLock:
                 f"{str(self.path)!r} is being written by another training; wait for its end, or choose another name"
             )
         self._lock, self._times = taken, 1
-        self._clear_away()
+        _clear_away(path, lambda _: True)
 
     def release(self) -> None:
         """Gives the lock back, if it is held and has been released as often as it was acquired."""
@@ -233,17 +271,9 @@ class OutputLock:
     def abandon(self) -> None:
         """Leaves nothing behind where this process, which holds it, ends at once."""
         if self.held:
-            self._clear_away()
+            _clear_away(self.path.resolve(), lambda _: True)
             self._times = 0
             self.release()
-
-    def _clear_away(self) -> None:
-        """Removes what was half written."""
-        path = self.path.resolve()
-        ours = re.compile(rf"\.{re.escape(path.name)}\.\d+\.part")
-        for left in path.parent.iterdir():
-            if ours.fullmatch(left.name):
-                left.unlink(missing_ok=True)
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -193,6 +194,13 @@ class Learner(Estimator, ABC):
             with files.naming(before.asked.path):
                 before.checkpoint.put_into(self.training_, source.rows)
         self.training_.run(source)
+
+    def _callbacks_told(self) -> contextlib.ExitStack:
+        """Tells the callbacks, when it is left, that ``fit`` is left: each of them, whatever else is raised."""
+        told = contextlib.ExitStack()
+        for callback in self.get_params()["callbacks"]:
+            told.callback(callback.on_left)
+        return told
 
     def _tell_fitted(self) -> None:
         """Tells the callbacks that ``fit`` is done."""

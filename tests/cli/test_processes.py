@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import SMALL
 from tests.trained import TEXT, fitted
 
+from throughtime import load
+
 
 @pytest.fixture
 def throughtime(tmp_path):
@@ -88,6 +90,22 @@ def test_a_full_disk_behind_standard_output_is_told(tmp_path):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     told = "OutputError: the answer could not be written: No space left on device; make room for it\n"
     assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_training_goes_on_where_what_it_says_cannot_be_written(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "throughtime", "train", "text.txt", "-o", "m", *SMALL]
+        done = subprocess.run(command, cwd=tmp_path, stderr=full, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0
+    assert len(load(tmp_path / "m").history_.loss) == 20
+
+
+def test_an_error_that_cannot_be_told_has_its_exit_code(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "throughtime", "info", "m"]
+        done = subprocess.run(command, cwd=tmp_path, stderr=full, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 def test_the_demonstration_leaves_a_model_a_picture_and_samples(throughtime, tmp_path):

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from benchmarks.faults.terminal import PATIENCE, Process
 
-from throughtime.cli import signals
+from throughtime.cli import signals, training
 
 BOTH = pytest.mark.parametrize(
     ("how", "code", "word"), [("Ctrl-C", 130, "interrupted"), ("SIGTERM", 143, "terminated")]
@@ -43,6 +45,49 @@ def test_a_command_that_is_done_has_been_done(number, tmp_path):
     code, lines = Process(tmp_path, "cells", program=program).end()
     assert code == 0
     assert any(line.startswith("lstm ") for line in lines)
+
+
+AS_AN_ERROR_IS_TOLD = """\
+import os, signal
+import throughtime.cli.base as base
+complain = base.complain
+def interrupted(message):
+    os.kill(os.getpid(), signal.SIGTERM)
+    complain(message)
+base.complain = interrupted
+from throughtime.cli import main
+main()
+"""
+
+
+def test_an_error_that_is_being_told_is_not_waited_for(tmp_path):
+    command = [sys.executable, "-c", AS_AN_ERROR_IS_TOLD, "info", "m"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "terminated\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_one_ends_a_training_at_once_whatever_the_disk_says(number, code, monkeypatch):
+    def abandon():
+        raise PermissionError("the folder cannot be read")
+
+    def leave(number):
+        raise SystemExit(128 + number)
+
+    monkeypatch.setattr(signals, "leave", leave)
+    with training.interruptible(SimpleNamespace(), SimpleNamespace(lock=SimpleNamespace(abandon=abandon))):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        with pytest.raises(SystemExit, match=str(code)):
+            signal.raise_signal(number)
+
+
+def test_a_command_in_another_thread_hears_of_no_signal(cli):
+    done = []
+    thread = threading.Thread(target=lambda: done.append(cli("cells")))
+    thread.start()
+    thread.join()
+    assert [result.exit_code for result in done] == [0]
 
 
 @BOTH

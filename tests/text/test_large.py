@@ -1,5 +1,6 @@
 """Text that is read in blocks gives what text in memory gives, whatever happens on the way."""
 
+import errno
 import os
 import re
 import signal
@@ -456,3 +457,17 @@ def test_a_bar_is_shown_in_a_terminal_only(file, monkeypatch, capsys):
     assert out == ""
     assert "files" in err
     assert "documents" in err
+
+
+def test_a_folder_where_nothing_can_be_locked(kept, monkeypatch):
+    """As on some network disks."""
+
+    def lock(opened, *, wait):
+        opened_files.append(opened)
+        raise OSError(errno.ENOLCK, "no locks")
+
+    opened_files = []
+    monkeypatch.setattr(store, "lock", lock)
+    with pytest.raises(OutputError, match=rf"cannot be kept in '{kept}': no locks; let THROUGHTIME_CACHE_DIR name a f"):
+        store.note("key", list)
+    assert [opened.closed for opened in opened_files] == [True]

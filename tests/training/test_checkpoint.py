@@ -17,7 +17,7 @@ from tests.trained import TEXT, small
 from tests.training.test_loop import spoiling
 from tests.training.test_snapshot import NETWORK, N, network, snapshot
 
-from throughtime import files
+from throughtime import Forecaster, SequenceClassifier, files
 from throughtime.errors import ModelFileError, OutputError, ParameterError
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Constant
@@ -497,6 +497,45 @@ def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):
     with files.OutputLock(tmp_path / "m"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_what_cannot_be_cleared_away_is_no_reason_to_refuse(tmp_path):
+    (tmp_path / ".m.12.part").mkdir()
+    with files.OutputLock(tmp_path / "m"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".m.12.part"]
+
+
+def broken_off(*given):
+    raise KeyboardInterrupt("broken off")
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("event", ["on_start", "on_step", "on_end", "on_fitted"])
+def test_a_fit_that_is_broken_off_anywhere_leaves_no_lock(event, first, tmp_path):
+    failing, checkpoint = type("Failing", (Callback,), {event: broken_off})(), ModelCheckpoint(tmp_path / "m")
+    with pytest.raises(KeyboardInterrupt, match="broken off"):
+        small(max_steps=2, callbacks=[failing, checkpoint] if first else [checkpoint, failing]).fit(TEXT)
+    assert not checkpoint.lock.held
+    with files.OutputLock(tmp_path / "m"):
+        pass
+
+
+def test_a_fit_of_sequences_that_is_broken_off_leaves_no_lock(tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path / "m")
+    model = SequenceClassifier(hidden_size=4, max_steps=2, verbose=0, callbacks=[AtTheEnd(broken_off), checkpoint])
+    with pytest.raises(KeyboardInterrupt, match="broken off"):
+        model.fit(["ab", "ba"] * 4, [0, 1] * 4)
+    assert not checkpoint.lock.held
+
+
+def test_a_forecast_whose_calibration_is_broken_off_leaves_no_lock(tmp_path, monkeypatch):
+    checkpoint = ModelCheckpoint(tmp_path / "m")
+    model = Forecaster(horizon=2, season=7, hidden_size=4, max_steps=2, verbose=0, callbacks=[checkpoint])
+    monkeypatch.setattr(Forecaster, "_calibrate", broken_off)
+    with pytest.raises(KeyboardInterrupt, match="broken off"):
+        model.fit(np.arange(100.0) % 7)
+    assert not checkpoint.lock.held
 
 
 def test_a_failing_fit_leaves_no_lock(tmp_path):

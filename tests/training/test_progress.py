@@ -1,5 +1,9 @@
 """What is said while a training runs: on standard error, and safe for a terminal."""
 
+import errno
+import io
+import os
+import sys
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -132,6 +136,33 @@ def test_what_is_said_in_a_terminal_has_no_control_characters(terminal, said, mo
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     progress.say("a label called \x1b[2J")
     assert capsys.readouterr().err == said
+
+
+class FullDisk(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_training_with_a_bar_goes_on_in_silence_where_nothing_can_be_written(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    assert len(small(verbose=1).fit(TEXT).history_.loss) == 20
+
+
+def test_what_is_said_where_nothing_can_be_written_is_no_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    for _ in range(2):
+        progress.say("unheard")
+
+
+def test_what_cannot_be_written_is_dropped_for_good(monkeypatch):
+    """Also by Python, which tries once more at its end."""
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 (a stream like standard error)
+        stream = progress.Unfailing(full)
+        stream.write("lost")
+        stream.flush()
+        stream.close()
+    assert stream.closed
 
 
 def test_a_sample_of_weights_that_are_of_no_use_is_due_again(capsys):

@@ -12,10 +12,13 @@ def main() -> None:
 
     listen(leave)  # but for a command, which has handlers of its own, there is nothing to be finished
     from throughtime.cli.app import app
+    from throughtime.training.progress import Unfailing
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a model may write what the terminal cannot show
+    if sys.stderr is not None:
+        sys.stderr = Unfailing(sys.stderr)  # to the end, when Python flushes it
     try:
         app()
     finally:  # the last moments of Python know no handlers

@@ -82,16 +82,16 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapped(**arguments: Any) -> None:
-        with handled(break_off):
-            _carry_out(function, arguments)
+        _carry_out(function, arguments)
 
     return app.command()(wrapped)
 
 
 def _carry_out(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
     try:
-        function(**arguments)
-        sys.stdout.flush()
+        with handled(break_off):
+            function(**arguments)
+            sys.stdout.flush()
     except typer.Exit:
         raise
     except KeyboardInterrupt as error:

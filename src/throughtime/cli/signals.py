@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
@@ -61,8 +62,11 @@ def number_of(error: KeyboardInterrupt) -> int:
 def listen(handler: Handler) -> dict[int, Any]:
     """Lets a handler hear of both signals; returns those that heard of them before.
 
-    A signal that is ignored stays so: a shell sees to it that its Ctrl-C is not for what runs in the background.
+    A signal that is ignored stays so: a shell sees to it that its Ctrl-C is not for what runs in the background. Only
+    the main thread hears of signals, so that in another one all stays as it is.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
     heard = [number for number in WORDS if signal.getsignal(number) is not signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in heard}
 

@@ -152,8 +152,10 @@ def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
         run.interrupt(error)
 
     def leave(number: int, frame: FrameType | None) -> None:
-        checkpoint.lock.abandon()
-        signals.leave(number)
+        try:
+            checkpoint.lock.abandon()
+        finally:  # whatever the disk says to it
+            signals.leave(number)
 
     with signals.handled(handle):
         yield

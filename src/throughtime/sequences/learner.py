@@ -88,8 +88,9 @@ class SequenceLearner(Learner):
             if before.asked.new_data:
                 guesses = _guesses(task, learned, held_out, self.fitted_.answers, symbols)
                 self._keep(self.fitted_._replace(**guesses))
-        self._train(optimizer, learned, held_out, spent, before)
-        self._tell_fitted()
+        with self._callbacks_told():
+            self._train(optimizer, learned, held_out, spent, before)
+            self._tell_fitted()
 
     def _begin_with(
         self, optimizer: Optimizer, task: Task, answers_of: Callable[[Lesson], Answers]

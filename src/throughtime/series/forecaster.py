@@ -337,9 +337,10 @@ class Forecaster(TrainedForecaster):
             names = [series.name for series in panel]
             self._keep(before.fitted._replace(names=names, scales=lesson.scales))
         self._panel = panel
-        self._train(optimizer, lesson, batches, held_out, steps, spent, before)
-        self._calibrate(lesson)
-        self._tell_fitted()
+        with self._callbacks_told():
+            self._train(optimizer, lesson, batches, held_out, steps, spent, before)
+            self._calibrate(lesson)
+            self._tell_fitted()
         return self
 
     def _held_out(self, lesson: Lesson, outputs: int) -> Batches | None:

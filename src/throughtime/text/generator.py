@@ -266,8 +266,9 @@ class TextGenerator(TrainedText):
             lesson = self._go_on_with(before, reading)
         self.symbols_ = lesson.symbols
         share = 1.0 if warm is None else adapting.LEARNING_RATE
-        self._train(optimizer, lesson, spent, before, share_of_rate=share)
-        self._tell_fitted()
+        with self._callbacks_told():
+            self._train(optimizer, lesson, spent, before, share_of_rate=share)
+            self._tell_fitted()
         return self
 
     def _begin_with(

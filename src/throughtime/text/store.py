@@ -149,12 +149,11 @@ def _remove_oldest(place: Path, newest: Path) -> None:
 @contextlib.contextmanager
 def _alone(place: Path) -> Iterator[None]:
     """Waits until no other process is here; one that ends, however it does, is here no more."""
-    try:
-        file = (place / "lock").open("a+b")
-    except OSError as error:
-        raise _unkept(place, error) from error
-    with file:
-        lock(file, wait=True)
+    with contextlib.ExitStack() as closing:
+        try:
+            lock(closing.enter_context((place / "lock").open("a+b")), wait=True)
+        except OSError as error:
+            raise _unkept(place, error) from error
         yield
 
 

@@ -36,3 +36,6 @@ class Callback:
 
     def on_fitted(self, model: Any) -> None:
         """When ``fit`` is done, and the model, an estimator, can be saved and used."""
+
+    def on_left(self) -> None:
+        """When ``fit`` is left, done or not, if its training was begun: the last of all."""

@@ -294,7 +294,7 @@ class ModelCheckpoint(Callback):
         self.meanwhile = meanwhile or {}
         self.every_step = self.steps is not None and self.steps < SNAPSHOT_EVERY
         self.lock = files.OutputLock(path)
-        """Held until ``fit`` is done, so that no other process trains into the file."""
+        """Held until ``fit`` is left, so that no other process trains into the file."""
         self._holds = False
         self.saved = False
         """Whether the file is one of this training."""
@@ -316,7 +316,7 @@ class ModelCheckpoint(Callback):
 
     def on_start(self, run: Training) -> None:
         self.saved = self.done = False
-        if not (self._holds and self.lock.held):  # as one does whose last fit was broken off between its two ends
+        if not (self._holds and self.lock.held):
             self.lock.acquire()
             self._holds = True
         if run.step == 0 and Path(self.path).exists():  # an earlier model stays until there is something to lose
@@ -338,18 +338,11 @@ class ModelCheckpoint(Callback):
                 raise
             say(f"{error}; the file that was there is whole, and the training goes on")
 
-    def on_end(self, run: Training) -> None:
-        if not run.completed:
-            self._let_go()
-
     def on_fitted(self, model: Any) -> None:
-        try:
-            model.save(self.path, notes=self.notes)
-            self.saved = self.done = True
-        finally:
-            self._let_go()
+        model.save(self.path, notes=self.notes)
+        self.saved = self.done = True
 
-    def _let_go(self) -> None:
+    def on_left(self) -> None:
         if self._holds:
             self._holds = False
             self.lock.release()

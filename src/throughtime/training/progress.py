@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +57,9 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_start(self, run: Training) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = _console()
         self._next_line = time.monotonic() + LINE_EVERY
         self._skipped = sum(0 < part * run.plan.max_steps <= run.first_step for part in SAMPLES_AT)
         if _shows_bars(self._console):
@@ -123,13 +121,41 @@ class Progress(Callback):
             say(text)
 
 
+class Unfailing:
+    """A text file that takes in silence what cannot be written, as on a full disk, or where its terminal is gone.
+
+    Parameters
+    ----------
+    stream : text file
+        What it stands for.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._stream.close()
+
+
 @contextmanager
 def reading(what: str, size: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """A bar for the reading of so many bytes, where bars are shown; the function that it gives moves it on."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = _console()
     if not (shown and _shows_bars(console)):
         yield lambda _: None
         return
@@ -139,6 +165,14 @@ def reading(what: str, size: int, shown: bool = True) -> Iterator[Callable[[int]
         yield lambda count: bar.update(task, advance=count)
 
 
+def _console() -> Any:
+    """That of standard error."""
+    from rich.console import Console
+
+    stream: Any = Unfailing(sys.stderr)
+    return Console(file=stream, highlight=False, markup=False)
+
+
 def _shows_bars(console: Any) -> bool:
     if console.is_jupyter:
         return find_spec("ipywidgets") is not None  # which rich needs there
@@ -146,14 +180,14 @@ def _shows_bars(console: Any) -> bool:
 
 
 def say(text: str) -> None:
-    """A line on standard error. Where nobody reads it any more, work goes on in silence.
+    """A line on standard error. Where nobody can read it, as on a full disk, work goes on in silence.
 
     A terminal gets it without control characters, which names in a model file may have.
     """
     try:
         print(printable(text) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)  # noqa: T201 (said to the user, not written to a result)
-    except BrokenPipeError:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 (it takes the place of standard error to the end)
+    except OSError:
+        sys.stderr = Unfailing(sys.stderr)  # to the end, when Python flushes it
 
 
 def _figures(run: Training) -> str:
