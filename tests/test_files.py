@@ -1,6 +1,7 @@
 """One model, one file: what is written whole or not at all, and what is never believed."""
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -11,6 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from throughtime import files
@@ -212,6 +215,73 @@ def test_a_folder_that_cannot_be_flushed_loses_nothing(path, monkeypatch):
     assert list(path.parent.iterdir()) == [path]
 
 
+# ---------------------------------------------------------------------- the checksum
+
+
+def test_a_wrong_bit_anywhere_is_seen(path):
+    files.save(path, {**TENSORS, "none": np.zeros((0, 3)), "u": np.array([1], np.uint64)}, METADATA)
+    data = path.read_bytes()
+    for place in range(8 * len(data)):
+        spoilt = bytearray(data)
+        spoilt[place // 8] ^= 1 << place % 8
+        path.write_bytes(spoilt)
+        with pytest.raises(ModelFileError) as caught:
+            files.load(path)
+        said = str(caught.value)
+        assert said.startswith(f"{str(path)!r} ")
+        assert said.isprintable()
+
+
+def test_a_wrong_bit_of_a_number(path):
+    files.save(path, TENSORS, METADATA)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x41")  # of 2.0, which becomes 8.0
+    with pytest.raises(ModelFileError) as caught:
+        files.load(path)
+    assert str(caught.value) == (
+        f"{str(path)!r} is damaged: its checksum does not fit its contents; "
+        "get another copy of it, or train the model anew"
+    )
+
+
+def test_the_checksum_is_blake2b_of_the_header_and_the_numbers(path):
+    """As the document on files tells it, with the numbers in their order: float64 before float32."""
+    files.save(path, TENSORS, METADATA)
+    with safe_open(path, "numpy") as file:
+        entries = file.metadata()
+    places = {
+        "a": {"dtype": "F64", "shape": [2, 2], "data_offsets": [0, 32]},
+        "b": {"dtype": "F32", "shape": [3], "data_offsets": [32, 44]},
+    }
+    said = json.dumps([entries["throughtime"], places], sort_keys=True).encode()
+    data = said + TENSORS["a"].tobytes() + TENSORS["b"].tobytes()
+    assert entries["checksum"] == hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def test_a_file_of_this_format_has_a_checksum(path):
+    with pytest.raises(ModelFileError, match=r"^'.*' is damaged: it has no checksum; get another copy of it, or train"):
+        files.load(written(path, entry={"throughtime": json.dumps({"format": files.FORMAT})}))
+
+
+def test_a_checksum_in_a_file_of_the_first_format_has_to_fit_too(path):
+    with pytest.raises(ModelFileError, match="is damaged: its checksum does not fit its contents; get another copy"):
+        files.load(written(path, entry={"throughtime": '{"format": 1}', "checksum": "0" * 32}))
+
+
+def test_numbers_may_have_the_other_order_of_bytes(tmp_path):
+    files.save(tmp_path / "one", TENSORS, METADATA)
+    files.save(tmp_path / "two", {name: w.astype(w.dtype.newbyteorder(">")) for name, w in TENSORS.items()}, METADATA)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_others_read_the_file(path):
+    files.save(path, TENSORS, METADATA)
+    tensors = load_file(path)
+    assert tensors.keys() == TENSORS.keys()
+    assert all(np.array_equal(tensors[name], tensor) for name, tensor in TENSORS.items())
+    assert path.stat().st_size % 4 == 0
+    assert (8 + int.from_bytes(path.read_bytes()[:8], "little")) % 8 == 0
+
+
 # ---------------------------------------------------------------------- files that are not believed
 
 
@@ -259,8 +329,48 @@ def test_it_was_cut_off(part, path):
     files.save(path, {"w": np.zeros((50, 50))}, METADATA)
     data = path.read_bytes()
     path.write_bytes(data[: int(part * len(data))])
-    with pytest.raises(ModelFileError, match="is damaged or incomplete: "):
+    with pytest.raises(ModelFileError, match="is damaged or incomplete: it is cut off: "):
         files.load(path)
+
+
+def test_it_was_cut_off_or_lengthened_and_by_how_much(path):
+    files.save(path, {"w": np.zeros((50, 50))}, METADATA)
+    data = path.read_bytes()
+    header = int.from_bytes(data[:8], "little")
+    assert len(data) == 8 + header + 20_000
+    for changed, reason in (
+        (data[:-1], f"it is cut off: it has {len(data) - 1:,} bytes, and should have {len(data):,}"),
+        (
+            data + b"\n",
+            f"it is longer than it should be: it has {len(data) + 1:,} bytes, and should have {len(data):,}",
+        ),
+        (data[:100], f"it is cut off: its header should have {header:,} bytes, and 92 are there"),
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(ModelFileError) as caught:
+            files.load(path)
+        said = f"{str(path)!r} is damaged or incomplete: {reason}; get another copy of it, or train the model anew"
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (b'"a"', b'"\xff"', "its header is no text"),
+        (b'"a":{', b'"a" {', "its header makes no sense from character "),
+        (b"[2,2]", b"[2,3]", "'a' has the shape [2, 3], which does not fit its place [0, 32]"),
+        (b"[0,32]", b"[0,-2]", "'a' has the place [0, -2]"),
+        (b"[0,32]", b"[0,{}]", "'a' has the place [0, {}]"),
+        (b"[0,32]", b"[0.32]", "'a' has the place [0.32]"),
+    ],
+    ids=str,
+)
+def test_its_header_is_spoilt(before, after, reason, path):
+    files.save(path, TENSORS, METADATA)
+    path.write_bytes(path.read_bytes().replace(before, after, 1))
+    with pytest.raises(ModelFileError) as caught:
+        files.load(path)
+    assert f"is damaged or incomplete: {reason}" in str(caught.value)
 
 
 @pytest.mark.parametrize("entry", [{}, {"format": "pt"}, {"throughtime": "null"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -9,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.golden.make_models import FOLDER
 
-from throughtime.errors import ModelFileError
+from throughtime import files
+from throughtime.errors import CellError, ModelFileError
 
 FAULTS = Path(__file__).parents[1] / "benchmarks" / "faults"
 
@@ -95,3 +98,43 @@ def test_what_is_no_failure(fuzzer, monkeypatch):
     assert fuzzer.judged(Path("model")) == ("refused (ModelFileError)", "")
     monkeypatch.setattr(fuzzer, "use", lambda path: None)
     assert fuzzer.judged(Path("model")) == ("used", "")
+
+
+@pytest.mark.parametrize("error", [None, CellError("unknown")])
+def test_an_accident_that_is_overlooked_is_a_failure(error, fuzzer, monkeypatch):
+    def use(path):
+        if error:
+            raise error
+
+    monkeypatch.setattr(fuzzer, "use", use)
+    assert fuzzer.judged(Path("model"))[1] == ""
+    outcome, said = fuzzer.judged(Path("model"), accident=True)
+    assert outcome == "FAILURE: overlooked"
+    assert said.endswith(", though it is damaged and not sealed")
+
+
+def test_what_is_no_accident_has_a_checksum_that_fits(fuzzer, tmp_path):
+    """So that the checks behind it are what refuses the file."""
+    from changes import ACCIDENTS
+
+    sound = fuzzer.sound_files()
+    path = tmp_path / "model"
+    for number in range(300):
+        change, data = fuzzer.spoilt(number, 3, sound)
+        path.write_bytes(data)
+        with contextlib.suppress(ModelFileError):
+            files.load(path)
+            assert change not in ACCIDENTS
+            continue
+        with pytest.raises(ModelFileError) as caught:
+            files.load(path)
+        assert change in ACCIDENTS or "its checksum does not fit" not in str(caught.value)
+
+
+def test_a_sound_file_is_sealed_as_it_was(fuzzer):
+    from changes import NO_CHECKSUM, sealed
+
+    for path in sorted(FOLDER.glob("format2-*.safetensors")):
+        data = path.read_bytes()
+        checksum = re.search(rb'"checksum":"(.{32})"', data)[1]
+        assert sealed(data.replace(checksum, NO_CHECKSUM.encode())) == data == sealed(data)

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from safetensors.numpy import save as to_bytes
+from benchmarks.faults.changes import of_tensors
 from tests.trained import TEXT, fitted, fitted_on_bytes, small
 
 from throughtime import TextGenerator, files, load
@@ -177,7 +177,7 @@ def damaged(path):
         model().save(path)
         tensors, metadata = files.load(path)
         change(metadata, tensors)
-        path.write_bytes(to_bytes(tensors, metadata={"throughtime": json.dumps(metadata)}))
+        path.write_bytes(of_tensors(tensors, metadata))
         return path
 
     return write

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from benchmarks.faults.changes import of_tensors
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from tests import forecasters
 from tests.sequences.material import KINDS, SENTENCES, TAGS, WORDS, X_RAGGED, Y_RAGGED
 from tests.trained import TEXT, small
 from tests.training.test_loop import spoiling
 
-from throughtime import Cell, Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger, load
+from throughtime import Cell, Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger, files, load
 from throughtime.cells.functions import tanh
 from throughtime.errors import DataError, ModelFileError, NonFiniteLoss, ParameterError, UnknownSymbol
 from throughtime.optimizers.schedules import Plateau
@@ -471,11 +471,9 @@ def test_a_slim_file(tmp_path):
 
 def rewritten(path, change, tensors=lambda found: found):
     """The file with other metadata and tensors."""
-    with safe_open(path, "numpy") as file:
-        metadata = json.loads(file.metadata()["throughtime"])
-        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found, metadata = files.load(path)
     change(metadata)
-    save_file(tensors(found), path, metadata={"throughtime": json.dumps(metadata)})
+    path.write_bytes(of_tensors(tensors(found), metadata))
 
 
 def test_a_file_of_the_first_format(tmp_path):

@@ -1,9 +1,14 @@
-"""Ways to spoil a model file: its bytes, the JSON of its header and metadata, its tensors."""
+"""Ways to spoil a model file: its bytes, the JSON of its header and metadata, its tensors.
+
+Most spoilt files are sealed: they get a checksum that fits, so that what stands behind it is tested too.
+"""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
+import re
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,6 +50,9 @@ OTHERS = (None, True, False, [], {}, [[]], [None], {"": 0}, [[["a"]]])
 STRANGE = (np.nan, np.inf, 3e38, -3e38, 1e-45, 0.0, -1.0, 1e20, 1.7e308)
 DTYPES = ("F32", "F64", "U64", "F16", "I64", "BOOL", "F8_E4M3", "f32", "", 5)
 NUMPY = {"F32": "<f4", "F64": "<f8", "U64": "<u8"}
+NO_CHECKSUM = "0" * 32
+"""Stands in the place of the checksum until a file is sealed."""
+_CHECKSUM = re.compile(rb'"checksum": ?"[^"\\]*"')
 
 
 def parts_of(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
@@ -55,12 +63,26 @@ def parts_of(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def joined(header: Any, metadata: Any, data: bytes, raw: dict[str, str] | None = None) -> bytes:
-    """A model file of these parts; text that is a key of ``raw`` is written as its value there, bare."""
-    entry = json.dumps(metadata)
+    """A sealed model file of these parts; text that is a key of ``raw`` is written as its value there, bare."""
+    entry = metadata if isinstance(metadata, str) else json.dumps(metadata)
     for mark, value in (raw or {}).items():
         entry = entry.replace(f'"{mark}"', value)
-    text = json.dumps({"__metadata__": {"throughtime": entry}, **header}).encode()
-    return struct.pack("<Q", len(text)) + text + data
+    text = json.dumps({"__metadata__": {"checksum": NO_CHECKSUM, "throughtime": entry}, **header}).encode()
+    return sealed(struct.pack("<Q", len(text)) + text + data)
+
+
+def sealed(data: bytes) -> bytes:
+    """The file with a checksum that fits its contents, if its header can be read and names one; else as it is."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8:end])
+        entry = header.pop("__metadata__")["throughtime"]
+        said = json.dumps([entry, header], sort_keys=True).encode()
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return data
+    digest = hashlib.blake2b(said + data[end:], digest_size=16).hexdigest()
+    text = _CHECKSUM.sub(f'"checksum":"{digest}"'.encode(), data[8:end], count=1)
+    return struct.pack("<Q", len(text)) + text + data[end:]
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -82,13 +104,21 @@ def flip(rng: Rng, data: bytes, other: bytes) -> bytes:
     """Some bits, most of them in the header."""
     spoilt = bytearray(data)
     most = len(data) if rng.random() < 0.3 else 8 + int.from_bytes(data[:8], "little")
-    for place in rng.integers(most, size=rng.integers(1, 9)):
+    for place in rng.choice(most, size=rng.integers(1, 9), replace=False):
         spoilt[place] ^= 1 << int(rng.integers(8))
     return bytes(spoilt)
 
 
+def flip_and_seal(rng: Rng, data: bytes, other: bytes) -> bytes:
+    return sealed(flip(rng, data, other))
+
+
 def truncate(rng: Rng, data: bytes, other: bytes) -> bytes:
     return data[: rng.integers(len(data))]
+
+
+def lengthen(rng: Rng, data: bytes, other: bytes) -> bytes:
+    return data + other[: rng.integers(1, 200)]
 
 
 def splice(rng: Rng, data: bytes, other: bytes) -> bytes:
@@ -96,14 +126,14 @@ def splice(rng: Rng, data: bytes, other: bytes) -> bytes:
     start, length = rng.integers(len(data)), rng.integers(1, 200)
     source = rng.integers(len(other))
     taken = length if rng.random() < 0.5 else rng.integers(200)
-    return data[:start] + other[source : source + taken] + data[start + length :]
+    return sealed(data[:start] + other[source : source + taken] + data[start + length :])
 
 
 def length(rng: Rng, data: bytes, other: bytes) -> bytes:
     """Another length of the header."""
     own = int.from_bytes(data[:8], "little")
     wrong = [0, 1, own - 1, own + 1, own + int(rng.integers(1000)), len(data) - 8, 2**31, 2**40, 2**63, 2**64 - 1]
-    return struct.pack("<Q", wrong[rng.integers(len(wrong))]) + data[8:]
+    return sealed(struct.pack("<Q", wrong[rng.integers(len(wrong))]) + data[8:])
 
 
 # ---------------------------------------------------------------------- JSON
@@ -172,11 +202,11 @@ def twice(rng: Rng, data: bytes, other: bytes) -> bytes:
     header, found, tensors = parts_of(data)
     name = list(found)[rng.integers(len(found))]
     entry = json.dumps(found)[:-1] + f", {json.dumps(name)}: {json.dumps(found[name])}}}"
-    text = json.dumps({"__metadata__": {"throughtime": entry}, **header})
+    text = json.dumps({"__metadata__": {"checksum": NO_CHECKSUM, "throughtime": entry}, **header})
     if rng.random() < 0.5:
         name = list(header)[rng.integers(len(header))]
         text = text[:-1] + f", {json.dumps(name)}: {json.dumps(header[name])}}}"
-    return struct.pack("<Q", len(text)) + text.encode() + tensors
+    return sealed(struct.pack("<Q", len(text)) + text.encode() + tensors)
 
 
 def described(rng: Rng, data: bytes, other: bytes) -> bytes:
@@ -237,13 +267,13 @@ def _changed(rng: Rng, values: Any) -> Any:
 
 
 def of_tensors(values: dict[str, Any], found: Any) -> bytes:
-    """A sound file of these tensors."""
+    """A sound file of these tensors and this metadata."""
     codes = {dtype: code for code, dtype in NUMPY.items()}
     header, pieces, end = {}, [], 0
     for name, array in values.items():
         pieces.append(np.ascontiguousarray(array).tobytes())
         header[name] = {
-            "dtype": codes[array.dtype.str],
+            "dtype": codes.get(array.dtype.str, array.dtype.name),
             "shape": list(array.shape),
             "data_offsets": [end, end + len(pieces[-1])],
         }
@@ -252,8 +282,10 @@ def of_tensors(values: dict[str, Any], found: Any) -> bytes:
 
 
 CHANGES: Sequence[tuple[Callable[[Rng, bytes, bytes], bytes], float]] = (
-    (flip, 0.15),
-    (truncate, 0.04),
+    (flip, 0.04),
+    (flip_and_seal, 0.13),
+    (truncate, 0.01),
+    (lengthen, 0.01),
     (splice, 0.06),
     (length, 0.02),
     (metadata, 0.4),
@@ -263,6 +295,8 @@ CHANGES: Sequence[tuple[Callable[[Rng, bytes, bytes], bytes], float]] = (
     (tensor, 0.16),
 )
 """And how often each is made."""
+ACCIDENTS = {change.__name__ for change in (flip, truncate, lengthen)}
+"""After which no file may open."""
 
 
 def spoilt(number: int, seed: int, sound: Sequence[bytes]) -> tuple[str, bytes]:

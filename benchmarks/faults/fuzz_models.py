@@ -5,7 +5,8 @@ Each file is opened in a worker process that may take 200 MB more memory than it
 processor time for one file; what opens predicts, says what ``throughtime info`` would say, and where its training was
 broken off, goes on with it for a few steps. A failure is: an exception outside the tree of
 ``ThroughtimeError``, a file that takes longer or more, a module that is imported because of it, a message that is
-long or holds control characters, or a worker that dies.
+long or holds control characters, a worker that dies, or a file that opens although it has wrong bits or another length,
+and no checksum that was made to fit.
 Each is kept, with what it raised, as ``NUMBER.safetensors`` and ``NUMBER.txt`` in the folder.
 
     python benchmarks/faults/fuzz_models.py --files 100000 --processes 2 --seed 1 --to out/faults
@@ -32,7 +33,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from changes import spoilt
+from changes import ACCIDENTS, spoilt
 
 from throughtime import (
     Forecaster,
@@ -196,8 +197,8 @@ def check_error(error: BaseException, path: Path) -> None:
         raise Flood(f"{type(error).__name__}: {str(error)[:2000]!r}")
 
 
-def judged(path: Path) -> tuple[str, str]:
-    """What became of a file, in a word, and what was raised if that is a failure."""
+def judged(path: Path, *, accident: bool = False) -> tuple[str, str]:
+    """What became of a file, in a word, and what was raised if that is a failure; one with an accident may not open."""
     before = set(sys.modules)
     outcome, said = "used", ""
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -218,6 +219,8 @@ def judged(path: Path) -> tuple[str, str]:
     new = {name for name in set(sys.modules) - before if name.partition(".")[0] not in ALLOWED}
     if new:
         outcome, said = "FAILURE: import", ", ".join(sorted(new))
+    if accident and not said and outcome != "refused (ModelFileError)":
+        outcome, said = "FAILURE: overlooked", f"{outcome}, though it is damaged and not sealed"
     return outcome, said
 
 
@@ -239,7 +242,7 @@ def work(numbers: range, seed: int, sound: Sequence[bytes], folder: Path, place:
         place.value = number
         change, data = spoilt(number, seed, sound)
         path.write_bytes(data)
-        outcome, said = judged(path)
+        outcome, said = judged(path, accident=change in ACCIDENTS)
         counts[f"{change}: {outcome}"] += 1
         if said:
             keep(folder, number, data, f"{change}: {outcome}\n\n{said}")

@@ -1,14 +1,15 @@
-"""One model, one file: safetensors with one JSON entry of metadata. Nothing in a file is ever executed.
+"""One model, one file: safetensors with one JSON entry of metadata and a checksum. Nothing in a file is ever executed.
 
 A file may come from a stranger. Before anything is read but its header, the header is checked: how long it is, how
 many names, numbers and lists it has, that no name comes twice, and which kinds and shapes of numbers are promised. What
-``save`` writes passes these checks.
+``save`` writes passes these checks. The checksum finds what happened to a file by accident.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import json
 import math
@@ -16,6 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -25,7 +27,7 @@ import numpy.typing as npt
 from throughtime.errors import CellError, MissingPackage, ModelFileError, OutputError, cut, short, told
 
 FORMAT = 2
-"""2: the state of the training, for those that go on with it."""
+"""2: the state of the training, for those that go on with it, and a checksum."""
 NEEDS = "0.1.0"
 """The first version of throughtime that reads this format."""
 
@@ -37,8 +39,9 @@ MOST_VALUES, MOST_LISTS, MOST_TENSORS, DEEPEST = 1 << 18, 1 << 17, 1 << 12, 16
 ANOTHER = "get another copy of it, or train the model anew"
 """What to do about a damaged file."""
 
-_ENTRY = "throughtime"
+_ENTRY, _CHECKSUM = "throughtime", "checksum"
 _DTYPES = {"F32": "<f4", "F64": "<f8", "U64": "<u8"}
+_NAMES_OF_DTYPES = {dtype: name for name, dtype in _DTYPES.items()}
 _HALF_A_CHARACTER = re.compile(r"\\u[dD]")
 _VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}([a-z]{1,4}\d{1,4})?")
 
@@ -285,8 +288,6 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], 
         If the place cannot be written to, a number is not finite, JSON cannot tell the metadata, or ``load`` would
         refuse the file.
     """
-    from safetensors.numpy import save as to_bytes
-
     try:
         described = json.dumps({"format": FORMAT, "needs": NEEDS, **metadata}, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -294,13 +295,14 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], 
     for name, tensor in tensors.items():
         if not _is_finite(tensor):
             raise OutputError(f"the model is not saved: {name!r} holds values that are not finite")
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
-    data = to_bytes(contiguous, metadata={_ENTRY: described})
+    widest_first = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    arrays = {name: np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")) for name, tensor in widest_first}
+    header = _header_of(described, arrays)
     try:
-        _read_header(io.BytesIO(data), len(data))
+        _read_header(io.BytesIO(header), len(header) + sum(array.nbytes for array in arrays.values()))
     except (ValueError, RecursionError) as error:
         raise OutputError(f"the model is not saved, since it could not be opened again: {error}") from error
-    write_atomically(path, data)
+    write_atomically(path, b"".join([header, *(array.data for array in arrays.values())]))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
@@ -322,10 +324,9 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
         raise ModelFileError(f"there is no model file {name}; name one that `throughtime train -o` or save(path) wrote")
     try:
         with path.open("rb") as file:
-            described, metadata = _read_header(file, path.stat().st_size)
+            header = _read_header(file, path.stat().st_size)
             with safe_open(path, framework="numpy"):  # which checks that the tensors fill the file, each its own place
-                start = file.tell()
-            tensors = {tensor: _read_tensor(file, start, of) for tensor, of in described.items()}
+                tensors = _read_tensors(file, header)
     except ModelFileError as error:
         raise ModelFileError(f"{name} {error}") from error.__cause__
     except (SafetensorError, RecursionError, ValueError) as error:
@@ -337,7 +338,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     for tensor, values in tensors.items():
         if not _is_finite(values):
             raise ModelFileError(f"{name} is damaged: {tensor!r} holds values that are no finite numbers; {ANOTHER}")
-    return tensors, metadata
+    return tensors, header.metadata
 
 
 @contextlib.contextmanager
@@ -374,8 +375,40 @@ def opening() -> Iterator[None]:
         raise ModelFileError(f"the model file is damaged: {type(error).__name__}: {told(error)}") from error
 
 
-def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How the tensors of a file of ``size`` bytes are described, and its metadata.
+@dataclass(frozen=True)
+class _Header:
+    """What a file says before its tensors: how they are described, the metadata, and the checksum, if it has one."""
+
+    tensors: dict[str, Any]
+    entry: str
+    metadata: dict[str, Any]
+    checksum: str | None
+
+
+def _header_of(entry: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The beginning of a file, in front of the bytes of these arrays, one after another."""
+    described: dict[str, Any] = {}
+    end = 0
+    for name, array in arrays.items():
+        begin, end = end, end + array.nbytes
+        dtype = _NAMES_OF_DTYPES.get(array.dtype.str, array.dtype.name)
+        described[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
+    digest = _begun_checksum(entry, described)
+    for array in arrays.values():
+        digest.update(array.reshape(-1).data)
+    entries = {_CHECKSUM: digest.hexdigest(), _ENTRY: entry}
+    text = json.dumps({"__metadata__": entries, **described}, separators=(",", ":"))
+    text += " " * (-len(text) % 8)  # so that the numbers lie where processors like them to
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+def _begun_checksum(entry: str, described: Mapping[str, Any]) -> hashlib.blake2b:
+    """BLAKE2b over all that the header says, to go on with the bytes of the tensors in their order."""
+    return hashlib.blake2b(json.dumps([entry, described], sort_keys=True).encode(), digest_size=16)
+
+
+def _read_header(file: BinaryIO, size: int) -> _Header:
+    """What a file of ``size`` bytes says before its tensors, which come next in it.
 
     Raises
     ------
@@ -388,18 +421,26 @@ def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, A
     if beginning[8:] != b"{":
         raise ModelFileError("is no model file; expected one that `throughtime train -o` or save(path) wrote")
     length, there = int.from_bytes(beginning[:8], "little"), size - 8
-    if length > there:
-        raise ValueError(f"its header should have {length:,} bytes, and {there:,} are there")
     if length > MOST_HEADER:
         raise ValueError(f"its header has {length:,} bytes, and {MOST_HEADER:,} are the most")
-    described = _parsed((beginning[8:] + file.read(length - 1)).decode())
+    if length > there:
+        raise ValueError(f"it is cut off: its header should have {length:,} bytes, and {there:,} are there")
+    try:
+        text = (beginning[8:] + file.read(length - 1)).decode()
+    except UnicodeDecodeError:
+        raise ValueError("its header is no text") from None
+    described = _parsed(text)
     entries = described.pop("__metadata__", {})
     if not isinstance(entries, dict) or not all(isinstance(entry, str) for entry in entries.values()):
         raise ValueError("its metadata are no text")
     metadata: Any = _parsed(entries[_ENTRY]) if _ENTRY in entries else None
     _check_format(metadata)
     _check_tensors(described)
-    return described, metadata
+    _check_size(size, 8 + length + max((of["data_offsets"][1] for of in described.values()), default=0))
+    header = _Header(described, entries[_ENTRY], metadata, entries.get(_CHECKSUM))
+    if header.checksum is None and metadata["format"] > 1:
+        raise ModelFileError(f"is damaged: it has no checksum; {ANOTHER}")
+    return header
 
 
 def _parsed(text: str) -> Any:
@@ -413,7 +454,10 @@ def _parsed(text: str) -> Any:
     """
     if text.count(",") > MOST_VALUES or text.count("[") + text.count("{") > MOST_LISTS:
         raise ValueError(f"it has more than {MOST_VALUES:,} names and numbers, or {MOST_LISTS:,} lists, in its header")
-    found = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+    try:
+        found = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"its header makes no sense from character {error.pos + 1:,} on") from None
     inner = [found]
     for _ in range(DEEPEST):
         inner = [one for outer in inner for one in _values(outer) if isinstance(one, (dict, list))]
@@ -452,11 +496,23 @@ def _is_finite(values: npt.NDArray[Any]) -> bool:
     return values.dtype != np.float64 or bool(np.abs(values).max(initial=0.0) < 1e300)
 
 
-def _read_tensor(file: BinaryIO, start: int, described: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """One tensor of a file whose header ends at ``start``; safetensors' own reader ends in a panic without memory."""
-    shape = described["shape"]
-    file.seek(start + described["data_offsets"][0])
-    return np.fromfile(file, _DTYPES[described["dtype"]], math.prod(shape)).reshape(shape)
+def _read_tensors(file: BinaryIO, header: _Header) -> Tensors:
+    """The tensors, which come next in a file; safetensors' own reader ends in a panic without memory.
+
+    Raises
+    ------
+    ModelFileError
+        If the checksum is another; the message goes on from the name of the file.
+    """
+    tensors = {}
+    digest = _begun_checksum(header.entry, header.tensors)
+    for name, of in sorted(header.tensors.items(), key=lambda item: item[1]["data_offsets"]):
+        flat = np.fromfile(file, _DTYPES[of["dtype"]], math.prod(of["shape"]))
+        digest.update(flat.data)
+        tensors[name] = flat.reshape(of["shape"])
+    if header.checksum is not None and header.checksum != digest.hexdigest():
+        raise ModelFileError(f"is damaged: its checksum does not fit its contents; {ANOTHER}")
+    return tensors
 
 
 def _check_format(metadata: Any) -> None:
@@ -475,7 +531,7 @@ def _check_format(metadata: Any) -> None:
 
 
 def _check_tensors(described: Mapping[str, Any]) -> None:
-    """Checks what is said of each tensor; that they fill the file without gap or overlap is checked by safetensors."""
+    """Checks what is said of each tensor; that there is neither gap nor overlap is checked by safetensors."""
     if len(described) > MOST_TENSORS:
         raise ValueError(f"it has {len(described):,} tensors, and {MOST_TENSORS:,} are the most")
     for name, tensor in described.items():
@@ -490,3 +546,16 @@ def _check_tensors(described: Mapping[str, Any]) -> None:
         shape = tensor["shape"]
         if not isinstance(shape, list) or len(shape) > 4 or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
             raise ValueError(f"{short(name)} has the shape {short(shape)}")
+        place = tensor["data_offsets"]
+        if not isinstance(place, list) or len(place) != 2 or not all(type(n) is int and 0 <= n < 2**63 for n in place):
+            raise ValueError(f"{short(name)} has the place {short(place)}")
+        if place[1] - place[0] != math.prod(shape) * np.dtype(_DTYPES[tensor["dtype"]]).itemsize:
+            raise ValueError(f"{short(name)} has the shape {short(shape)}, which does not fit its place {short(place)}")
+
+
+def _check_size(size: int, expected: int) -> None:
+    """Checks how many bytes a file has."""
+    if size < expected:
+        raise ValueError(f"it is cut off: it has {size:,} bytes, and should have {expected:,}")
+    if size > expected:
+        raise ValueError(f"it is longer than it should be: it has {size:,} bytes, and should have {expected:,}")

@@ -1,10 +1,8 @@
 """A model goes into a file and comes back the same; a file that cannot be right is refused."""
 
-import json
-
 import numpy as np
 import pytest
-from safetensors.numpy import save as to_bytes
+from benchmarks.faults.changes import of_tensors
 from tests.sequences.material import MODELS, SMALL, outputs
 
 from throughtime import SequenceClassifier, SequenceRegressor, files, load
@@ -76,7 +74,7 @@ def damaged(path):
         MODELS[name][0]().save(path)
         tensors, metadata = files.load(path)
         change(metadata, tensors)
-        path.write_bytes(to_bytes(tensors, metadata={"throughtime": json.dumps(metadata)}))
+        path.write_bytes(of_tensors(tensors, metadata))
         return path
 
     return write
