@@ -44,7 +44,7 @@ WHY = r"(File too large|No space left on device)"
 COULD_NOT = r"'.*/{}' could not be written \([\d,]+ bytes\): " + WHY
 NO_ROOM = f"OutputError: {COULD_NOT}"
 ON = "`throughtime resume disk/m` goes on from there"
-KEPT = f"what was saved before is whole; {ON}"
+KEPT = rf"what was saved after [\d,]+ steps? is whole; {ON}"
 
 
 @dataclass
@@ -204,7 +204,7 @@ def interrupted(disk: Disk, row: Row) -> None:
     disk.fill(command)
     command.until("could not be written")
     command.child.send_signal(signal.SIGTERM)
-    finish(disk, row, command, 143, rf"{COULD_NOT.format('m')}; what was saved before is whole, and {ON}")
+    finish(disk, row, command, 143, rf"{COULD_NOT.format('m')}; {KEPT}")
     resumed(disk, row)
 
 

@@ -95,6 +95,16 @@ def test_a_training_that_is_ended_is_saved_and_goes_on_to_the_same_bytes(name, h
     assert models(folder) == ["m"]
 
 
+def test_a_terminal_that_is_closed(folder):
+    process = Process(folder, *TRAIN).until(BEGUN)
+    os.close(process.terminal)
+    assert process.child.wait(60) == 129
+    assert models(folder) == ["m"]
+    assert 0 < len(load(folder / "m").history_.loss) < 200
+    assert run(folder, "resume", "m", "-q").returncode == 0
+    assert (folder / "m").read_bytes() == whole(folder, TRAIN)
+
+
 def test_the_demonstration(folder):
     code, lines = Process(folder, "demo", "--minutes", "5", "--to", "shown").until(rb"\d/\d").type(CTRL_C).end()
     assert code == 130
@@ -212,7 +222,7 @@ def test_a_full_disk_ends_the_training_where_that_is_asked_for(folder, largest):
     process = Process(folder, *TRAIN, "--checkpoint-every", "80", "--save-error", "stop", largest=largest)
     code, lines = process.end()
     assert code == 2
-    assert lines[-3] == "what was saved before is whole; `throughtime resume m` goes on from there"
+    assert lines[-3] == "what was saved after 0 steps is whole; `throughtime resume m` goes on from there"
     assert re.fullmatch(r"OutputError: '.*/m' could not be written \([\d,]+ bytes\): File too large", lines[-2])
     assert models(folder) == ["m"]
     assert load(folder / "m").history_.loss == []

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a command ends with one line, and leaves the terminal as it was."""
+"""Ctrl-C, SIGTERM and SIGHUP: a command ends with one line, and leaves the terminal as it was."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
-
-WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-"""What is listened to, and what is said of it."""
 
 SHOW_CURSOR = "\x1b[?25h"
 """A bar hides it."""
@@ -31,6 +28,22 @@ class Terminated(KeyboardInterrupt):
     """A SIGTERM came."""
 
 
+class HungUp(KeyboardInterrupt):
+    """A SIGHUP came: the terminal was closed."""
+
+
+_HANG_UP = getattr(signal, "SIGHUP", None)  # Windows knows none
+
+WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+"""What is listened to, and what is said of it."""
+
+_RAISED: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
+
+if _HANG_UP is not None:
+    WORDS[_HANG_UP] = "hung up"
+    _RAISED[_HANG_UP] = HungUp
+
+
 def told(number: int) -> str:
     """The line that tells of a signal; a terminal gets its cursor back."""
     return (SHOW_CURSOR if os.isatty(2) else "") + WORDS[signal.Signals(number)]
@@ -44,23 +57,23 @@ def leave(number: int, frame: FrameType | None = None) -> NoReturn:
 
 
 def break_off(number: int, frame: FrameType | None = None) -> NoReturn:
-    """Raises :class:`Interrupted` or :class:`Terminated`; another one ends the process at once."""
-    listen(leave)
+    """Raises what belongs to a signal; another one ends the process at once."""
+    listen_once_more(leave)
     raise exception(number)
 
 
 def exception(number: int) -> KeyboardInterrupt:
     """What a signal raises."""
-    return Terminated() if number == signal.SIGTERM else Interrupted()
+    return _RAISED[number]()
 
 
 def number_of(error: KeyboardInterrupt) -> int:
     """The signal that raised it."""
-    return signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+    return next((number for number, kind in _RAISED.items() if isinstance(error, kind)), signal.SIGINT)
 
 
 def listen(handler: Handler) -> dict[int, Any]:
-    """Lets a handler hear of both signals; returns those that heard of them before.
+    """Lets a handler hear of the signals; returns those that heard of them before.
 
     A signal that is ignored stays so: a shell sees to it that its Ctrl-C is not for what runs in the background. Only
     the main thread hears of signals, so that in another one all stays as it is.
@@ -71,9 +84,16 @@ def listen(handler: Handler) -> dict[int, Any]:
     return {number: signal.signal(number, handler) for number in heard}
 
 
+def listen_once_more(handler: Handler) -> None:
+    """Lets a handler hear of the signal after the first one. A terminal that is closed may say so again, to nobody."""
+    listen(handler)
+    if _HANG_UP is not None:
+        signal.signal(_HANG_UP, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Lets a handler hear of both signals meanwhile."""
+    """Lets a handler hear of the signals meanwhile."""
     before = listen(handler)
     try:
         yield

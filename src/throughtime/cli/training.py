@@ -90,8 +90,8 @@ def learn(
             complain(_kept(model, path, notes))
             raise
         except OutputError:
-            if checkpoint.saved:
-                complain(f"what was saved before is whole; {_way_on(path, job)}")
+            if checkpoint.saved is not None:
+                complain(f"{_whole(checkpoint)}; {_way_on(path, job)}")
             raise
         except KeyboardInterrupt:
             run: Training | None = vars(model).get("training_")
@@ -113,8 +113,14 @@ def _saved(checkpoint: ModelCheckpoint, run: Training, on: str) -> str:
     try:
         checkpoint.save(run)
     except OutputError as error:
-        return f"{error}; what was saved before is whole{', and ' + on if checkpoint.saved else ''}"
+        return f"{error}; {_whole(checkpoint)}{'' if checkpoint.saved is None else '; ' + on}"
     return f"saved after {steps_in_words(run.step)}; {on}"
+
+
+def _whole(checkpoint: ModelCheckpoint) -> str:
+    """Of what was saved before."""
+    after = "before" if checkpoint.saved is None else f"after {steps_in_words(checkpoint.saved)}"
+    return f"what was saved {after} is whole"
 
 
 def _kept(model: Any, path: Path, notes: Mapping[str, Any]) -> str:
@@ -141,10 +147,10 @@ def the_one(data: Sequence[str]) -> Path:
 
 @contextlib.contextmanager
 def interruptible(model: Any, checkpoint: ModelCheckpoint) -> Iterator[None]:
-    """Ctrl-C and SIGTERM let a training of the model finish its step; a second one leaves at once."""
+    """Ctrl-C, SIGTERM and SIGHUP let a training of the model finish its step; a second one leaves at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        signals.listen(leave)
+        signals.listen_once_more(leave)
         error = signals.exception(number)
         run: Training | None = vars(model).get("training_")
         if run is None or run.ended:

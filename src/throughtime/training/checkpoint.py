@@ -296,8 +296,8 @@ class ModelCheckpoint(Callback):
         self.lock = files.OutputLock(path)
         """Held until ``fit`` is left, so that no other process trains into the file."""
         self._holds = False
-        self.saved = False
-        """Whether the file is one of this training."""
+        self.saved: int | None = None
+        """The steps after which this training was last saved in the file."""
         self.done = False
         """Whether the file has what ``fit`` came to."""
         self._last_step, self._last_time = 0, 0.0
@@ -312,25 +312,29 @@ class ModelCheckpoint(Callback):
         """
         self._last_step, self._last_time = run.step, time.monotonic()
         run.save(self.path, notes={**(self.notes or {}), **self.meanwhile})
-        self.saved = True
+        self.saved = run.step
 
     def on_start(self, run: Training) -> None:
-        self.saved = self.done = False
+        self.saved, self.done = None, False
         if not (self._holds and self.lock.held):
             self.lock.acquire()
             self._holds = True
         if run.step == 0 and Path(self.path).exists():  # an earlier model stays until there is something to lose
             self._last_step, self._last_time = 0, time.monotonic()
-        else:
+        elif run.step == 0:
             self.save(run)
+        else:
+            self._save_or_go_on(run)
 
     def on_step(self, run: Training) -> None:
         if self.steps is None:
             due = time.monotonic() - self._last_time >= self.seconds
         else:
             due = run.step - self._last_step >= self.steps or run.step < self._last_step
-        if not due:
-            return
+        if due:
+            self._save_or_go_on(run)
+
+    def _save_or_go_on(self, run: Training) -> None:
         try:
             self.save(run)
         except OutputError as error:
@@ -340,7 +344,7 @@ class ModelCheckpoint(Callback):
 
     def on_fitted(self, model: Any) -> None:
         model.save(self.path, notes=self.notes)
-        self.saved = self.done = True
+        self.saved, self.done = len(model.history_.loss), True
 
     def on_left(self) -> None:
         if self._holds:
