@@ -9,7 +9,8 @@ from typing import Any
 from throughtime.engine.protocol import Array
 from throughtime.series.features import Prepared, Reference, Scale
 from throughtime.series.panel import Series
-from throughtime.tables.pieces import Made, Pieces
+from throughtime.tables.made import Made
+from throughtime.tables.pieces import Pieces
 from throughtime.tables.spill import Spill
 
 

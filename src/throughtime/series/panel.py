@@ -13,7 +13,7 @@ from throughtime.engine.protocol import Array
 from throughtime.errors import short
 from throughtime.series.frequency import Frequency
 from throughtime.series.times import TimeForm
-from throughtime.tables.pieces import Made
+from throughtime.tables.made import Made
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from throughtime.series.kept import KeptSeries
 from throughtime.series.panel import Beginnings, Panel, Roles, Series, called
 from throughtime.series.times import Zoned, read_times
 from throughtime.tables.cells import Cells
-from throughtime.tables.pieces import Made, as_array, spans
+from throughtime.tables.made import Made
+from throughtime.tables.pieces import as_array, spans
 from throughtime.tables.reading import MISSING
 from throughtime.tables.spill import Spill
 

@@ -6,11 +6,12 @@ import itertools
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
+from throughtime.tables.made import Made
 from throughtime.tables.spill import Spill
 
 
@@ -22,7 +23,7 @@ class _Block(NamedTuple):
     missing: Array
 
 
-class Cells(Sequence[Any]):
+class Cells(Made[Any]):
     """The cells of a column as they stand in a file; None where one is missing.
 
     They behave as a list does: length, index, slice, iteration. Only those that are looked at become objects.
@@ -68,21 +69,10 @@ class Cells(Sequence[Any]):
     def __len__(self) -> int:
         return self._starts[-1]
 
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Any]: ...
-
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            return [self[row] for row in range(*place.indices(len(self)))]
-        row = int(place) + (len(self) if place < 0 else 0)
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {place} of {len(self)}")
-        number = bisect_right(self._starts, row) - 1
-        data, ends, missing = self._blocks[number]
-        row -= self._starts[number]
+    def made(self, number: int) -> Any:
+        block = bisect_right(self._starts, number) - 1
+        data, ends, missing = self._blocks[block]
+        row = number - self._starts[block]
         if missing[row]:
             return None
         text = data[ends[row - 1] if row else 0 : ends[row]].tobytes().decode("utf-8", "surrogatepass")

@@ -1,16 +1,16 @@
-"""Many arrays of like kind, one behind another in few large ones; and sequences that are made as they are asked for."""
+"""Columns some rows at a time, and many arrays of like kind, one behind another in few large ones."""
 
 from __future__ import annotations
 
 import array as arrays
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from throughtime.engine.protocol import Array
 from throughtime.tables.cells import Cells
+from throughtime.tables.made import Made
 from throughtime.tables.spill import Spill
 
 ROWS = 1 << 18
@@ -18,8 +18,6 @@ ROWS = 1 << 18
 
 SMALLEST, LARGEST = 1 << 12, 1 << 24
 """Bytes of the array that the first pieces share, and of those that later ones do."""
-
-One = TypeVar("One", covariant=True)
 
 
 def spans(length: int, size: int | None = None) -> Iterator[slice]:
@@ -38,38 +36,6 @@ def as_array(values: Any) -> Array:
 def blocks(column: Any) -> Iterator[Any]:
     """All rows of a column, some at a time: parts of what it is, lists of :class:`Cells`."""
     return column.blocks() if isinstance(column, Cells) else (column[rows] for rows in spans(len(column)))
-
-
-class Made(Sequence[One]):
-    """A sequence whose elements are made anew whenever they are asked for, so that none of them takes room.
-
-    Copies and pickles of it are lists.
-    """
-
-    @abstractmethod
-    def made(self, number: int) -> One:
-        """The element of a number, from 0 on."""
-
-    @overload
-    def __getitem__(self, place: int) -> One: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[One]: ...
-
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            return [self.made(number) for number in range(*place.indices(len(self)))]
-        length = len(self)
-        number = int(place) + (length if place < 0 else 0)
-        if not 0 <= number < length:
-            raise IndexError(f"element {place} of {length}")
-        return self.made(number)
-
-    def __iter__(self) -> Iterator[One]:
-        return map(self.made, range(len(self)))
-
-    def __reduce__(self) -> Any:
-        return list, ([*self],)
 
 
 class Pieces(Made[Array]):

@@ -49,9 +49,6 @@ class Spill:
         """Whether there is no more room for it in memory."""
         return self.held > self.most
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_segment": np.zeros(0, np.uint8)}  # the rest of a file is of no use elsewhere
-
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         """An array to be filled.
 
