@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from child import Child
 
-from throughtime.files import cache_directory
+from throughtime.disk import cache_directory
 
 A_ROW, STEPS, AHEAD, JUDGED, AT_ONCE = 40, 1000, 7, 100, 1 << 16
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from child import Child
 
-from throughtime.files import cache_directory
+from throughtime.disk import cache_directory
 
 WORDS, LENGTH, AT_ONCE, A_LINE = 4096, 8, 1 << 18, 12
 

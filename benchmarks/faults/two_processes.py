@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from terminal import PROGRAM
 from told import RESULTS, add
 
+from throughtime.disk import OutputLock
 from throughtime.errors import OutputError
-from throughtime.files import OutputLock
 
 TEXT = "to be or not to be, that is the question: whether it is nobler in the mind to suffer. " * 40
 IN_PYTHON = """\

@@ -17,7 +17,7 @@ from tests.trained import TEXT, small
 from tests.training.test_loop import spoiling
 from tests.training.test_snapshot import NETWORK, N, network, snapshot
 
-from throughtime import Forecaster, SequenceClassifier, files
+from throughtime import Forecaster, SequenceClassifier, disk, files
 from throughtime.errors import ModelFileError, OutputError, ParameterError
 from throughtime.optimizers import Optimizer
 from throughtime.optimizers.schedules import Constant
@@ -434,13 +434,13 @@ def test_two_trainings_into_one_file(tmp_path):
 def test_a_link_is_the_file_that_it_leads_to(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "m")
     (tmp_path / "m").touch()
-    with files.OutputLock(tmp_path / "link"), pytest.raises(OutputError, match="is being written by another training"):
-        files.OutputLock(tmp_path / "m").acquire()
-    files.OutputLock(tmp_path / "m").acquire()
+    with disk.OutputLock(tmp_path / "link"), pytest.raises(OutputError, match="is being written by another training"):
+        disk.OutputLock(tmp_path / "m").acquire()
+    disk.OutputLock(tmp_path / "m").acquire()
 
 
 def test_a_lock_is_held_until_it_was_released_as_often(tmp_path):
-    lock, other = files.OutputLock(tmp_path / "m"), files.OutputLock(tmp_path / "m")
+    lock, other = disk.OutputLock(tmp_path / "m"), disk.OutputLock(tmp_path / "m")
     with lock:
         with lock:
             pass
@@ -455,19 +455,19 @@ def test_a_lock_is_held_until_it_was_released_as_often(tmp_path):
 
 
 def test_a_lock_that_is_abandoned_leaves_nothing(tmp_path):
-    lock = files.OutputLock(tmp_path / "m")
+    lock = disk.OutputLock(tmp_path / "m")
     lock.abandon()
     lock.acquire()
     lock.acquire()
     (tmp_path / ".m.123.part").touch()
     lock.abandon()
     assert list(tmp_path.iterdir()) == []
-    files.OutputLock(tmp_path / "m").acquire()
+    disk.OutputLock(tmp_path / "m").acquire()
 
 
 IN_A_CHILD = """\
 import os, sys
-from throughtime.files import OutputLock
+from throughtime.disk import OutputLock
 lock = OutputLock(sys.argv[1])
 lock.acquire()
 open(".m.12.part", "w").close()
@@ -494,14 +494,14 @@ def test_what_killed_processes_left_is_cleared_away_and_nothing_else(tmp_path):
     others = [".m.part", ".m.12.text.part", ".n.12.part", "m.12.part", ".m.5.12.part", ".mm.12.part", ".m.x.12.part"]
     for name in (".m.12.part", ".m.lock", *others):
         (tmp_path / name).touch()
-    with files.OutputLock(tmp_path / "m"):
+    with disk.OutputLock(tmp_path / "m"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
 
 
 def test_what_cannot_be_cleared_away_is_no_reason_to_refuse(tmp_path):
     (tmp_path / ".m.12.part").mkdir()
-    with files.OutputLock(tmp_path / "m"):
+    with disk.OutputLock(tmp_path / "m"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".m.12.part"]
 
@@ -517,7 +517,7 @@ def test_a_fit_that_is_broken_off_anywhere_leaves_no_lock(event, first, tmp_path
     with pytest.raises(KeyboardInterrupt, match="broken off"):
         small(max_steps=2, callbacks=[failing, checkpoint] if first else [checkpoint, failing]).fit(TEXT)
     assert not checkpoint.lock.held
-    with files.OutputLock(tmp_path / "m"):
+    with disk.OutputLock(tmp_path / "m"):
         pass
 
 
@@ -563,7 +563,7 @@ class AtTheEnd(Callback):
 def test_no_other_training_gets_the_file_before_the_model_is_in_it(tmp_path):
     def another():
         with pytest.raises(OutputError, match="is being written by another training"):
-            files.OutputLock(tmp_path / "m").acquire()
+            disk.OutputLock(tmp_path / "m").acquire()
         tried.append(1)
 
     tried = []
@@ -593,7 +593,7 @@ def test_a_fit_that_is_broken_off_after_its_training_can_be_done_again(tmp_path)
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model)), clone])
 def test_a_model_with_a_checkpoint_can_be_copied(copied, tmp_path):
     model = small(max_steps=2, callbacks=[ModelCheckpoint(tmp_path / "m", 1, notes={"by": "me"})])
-    with files.OutputLock(tmp_path / "m"):
+    with disk.OutputLock(tmp_path / "m"):
         other = copied(model)
     assert other.callbacks[0].notes == {"by": "me"}
     other.fit(TEXT)
@@ -604,6 +604,6 @@ def test_a_model_with_a_checkpoint_can_be_copied(copied, tmp_path):
 
 
 def test_a_copy_does_not_hold_the_lock_of_its_original(tmp_path):
-    lock = files.OutputLock(tmp_path / "m")
+    lock = disk.OutputLock(tmp_path / "m")
     with lock, pytest.raises(OutputError, match="is being written by another training"):
         copy.deepcopy(lock).acquire()

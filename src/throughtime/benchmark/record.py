@@ -28,10 +28,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from throughtime.disk import check_output
 from throughtime.engine.compiled.target import host
 from throughtime.engine.compiled.threads import available
 from throughtime.errors import DataError, OutputError
-from throughtime.files import check_output
 
 FORMAT = 1
 PACKAGES = ("throughtime", "numpy", "llvmlite", "torch", "onnxruntime", "onnx")

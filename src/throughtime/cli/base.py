@@ -127,7 +127,7 @@ def check_model(path: Path) -> None:
 
     Any name will do, but for the endings of tables and of other libraries' models, as whom nobody could read it.
     """
-    from throughtime.files import check_output
+    from throughtime.disk import check_output
     from throughtime.tables.reading import TABLES
 
     if path.suffix.lower() in (*FOREIGN, *TABLES):

@@ -13,7 +13,7 @@ from throughtime.benchmark import append, choose, last, measure, show
 from throughtime.benchmark.jobs import Size
 from throughtime.cli.base import print_json
 from throughtime.cli.options import check_count
-from throughtime.files import check_output
+from throughtime.disk import check_output
 
 ROUNDS: dict[Size, int] = {"quick": 3, "medium": 5, "all": 7}
 

@@ -10,8 +10,8 @@ import typer
 from throughtime.cli.base import print_json
 from throughtime.cli.report import training_report
 from throughtime.cli.training import Job, learn
+from throughtime.disk import check_output, write_atomically
 from throughtime.errors import OutputError
-from throughtime.files import check_output, write_atomically
 from throughtime.inspection.plots import save_history
 from throughtime.text import TextGenerator
 from throughtime.training.history import steps_in_words

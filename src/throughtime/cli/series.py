@@ -188,7 +188,7 @@ def _check_picture(path: Path) -> None:
     """Raises :class:`OutputError` unless matplotlib can write a picture of this ending there."""
     from matplotlib.figure import Figure
 
-    from throughtime.files import check_output
+    from throughtime.disk import check_output
 
     check_output(path)
     figure, ending = Figure(), path.suffix.lower()

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from throughtime.disk import check_output, write_atomically
 from throughtime.errors import OutputError, known
-from throughtime.files import check_output, write_atomically
 from throughtime.tables.reading import WORKBOOKS, kind_of, pyarrow_parquet
 from throughtime.tables.spill import MOST
 from throughtime.training.progress import reading

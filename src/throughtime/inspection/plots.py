@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from throughtime.files import write_atomically
+from throughtime.disk import write_atomically
 from throughtime.training import History
 
 

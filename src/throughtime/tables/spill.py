@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from throughtime.disk import cache_directory
 from throughtime.engine.protocol import Array
 from throughtime.errors import OutputError
-from throughtime.files import cache_directory
 
 MOST = 64 << 20
 """Bytes of arrays that are held in memory before any is spilled."""

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from throughtime.disk import cache_directory, lock, write_atomically
 from throughtime.engine.protocol import Array
 from throughtime.errors import OutputError
-from throughtime.files import cache_directory, lock, write_atomically
 from throughtime.training import Corpus
 
 MOST_KEPT = 32 << 30

@@ -12,7 +12,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from throughtime import files
+from throughtime import disk, files
 from throughtime.engine.protocol import Array
 from throughtime.errors import ModelFileError, OutputError, ParameterError, known, short
 from throughtime.training.callbacks import Callback
@@ -293,7 +293,7 @@ class ModelCheckpoint(Callback):
         self.notes = notes
         self.meanwhile = meanwhile or {}
         self.every_step = self.steps is not None and self.steps < SNAPSHOT_EVERY
-        self.lock = files.OutputLock(path)
+        self.lock = disk.OutputLock(path)
         """Held until ``fit`` is left, so that no other process trains into the file."""
         self._holds = False
         self.saved: int | None = None

@@ -11,9 +11,9 @@ import sys
 import pytest
 from tests.engine.compiled.material import ROOT, run_python
 
+from throughtime.disk import cache_directory
 from throughtime.engine.compiled import cache
 from throughtime.engine.compiled.llvm import Function, Module
-from throughtime.files import cache_directory
 
 PATHS = [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
 

@@ -20,8 +20,8 @@ from threading import Lock
 import llvmlite
 import llvmlite.binding as llvm
 
+from throughtime.disk import cache_directory
 from throughtime.engine.compiled.target import Target, host
-from throughtime.files import cache_directory
 
 OPTIONS = {"speed_level": 2, "loop_vectorization": False, "slp_vectorization": False}
 """Vectors are written by hand."""
