@@ -13,8 +13,8 @@ from pydoc_data.topics import topics
 from matplotlib.figure import Figure
 
 from throughtime import TextGenerator
+from throughtime.disk import check_output
 from throughtime.errors import InputError
-from throughtime.files import check_output
 from throughtime.text.reading import read
 
 RATES = {"sgd": (0.03, 0.1, 0.3), "adagrad": (0.01, 0.03, 0.1)}

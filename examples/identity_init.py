@@ -15,8 +15,8 @@ from pydoc_data.topics import topics
 from matplotlib.figure import Figure
 
 from throughtime import TextGenerator
+from throughtime.disk import check_output
 from throughtime.errors import InputError
-from throughtime.files import check_output
 from throughtime.text.reading import read
 from throughtime.training import Callback
 
