@@ -181,16 +181,17 @@ def goes_on(disk: Disk, row: Row) -> None:
 
 def stops(disk: Disk, row: Row) -> None:
     """``--save-error stop``."""
-    command = disk.train("--checkpoint-every", "50", "--save-error", "stop")
-    there(disk.place / "m")
-    disk.fill(command)
-    finish(disk, row, command, 2, KEPT, NO_ROOM.format("m"))
-    resumed(disk, row)
+    ends(disk, row, "--checkpoint-every", "50", "--save-error", "stop")
 
 
 def at_the_end(disk: Disk, row: Row) -> None:
     """The finished model does not fit."""
-    command = disk.train("--checkpoint-every", "100000")
+    ends(disk, row, "--checkpoint-every", "100000")
+
+
+def ends(disk: Disk, row: Row, *options: str) -> None:
+    """A training ends because it cannot be saved, and is gone on with."""
+    command = disk.train(*options)
     there(disk.place / "m")
     disk.fill(command)
     finish(disk, row, command, 2, KEPT, NO_ROOM.format("m"))
